@@ -1,0 +1,346 @@
+// Package driver runs one io_uring ring: a single goroutine that gathers the
+// operations which many goroutines ask for, hands them to the kernel in
+// batches, and tells each of its completion.
+//
+// # The turn
+//
+// The driver goroutine takes what is queued, fills submission entries, enters
+// the kernel once, reaps all that is complete, and lets the goroutines run that
+// it has woken. Only when there is nothing to submit and nothing to reap does
+// it sleep: in the kernel while operations are in flight, in Go's scheduler
+// when there are none. An idle driver makes no system call and uses no
+// processor time.
+//
+// # The wake protocol
+//
+// A producer pushes its operation and then looks at the driver's state. The
+// driver announces that it is about to sleep and then looks at the queue. Both
+// accesses are sequentially consistent, so at least one of the two sees the
+// other, and the state's compare-and-swap lets only one producer pay for the
+// wake.
+//
+// # The life of an operation
+//
+// An Op is queued, then in the kernel under a slot and generation, then
+// completed, exactly once. Cancelling is a request: the Op stays under way
+// until its terminal completion, whose result may still be a success. See Op,
+// Submit and Cancel.
+//
+// Package proactor builds typed operations on top; most programs want that.
+package driver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"go.uber.org/atomic"
+
+	"github.com/yamanote-go/yamanote/uring"
+)
+
+// ErrClosed is returned by Submit once the driver is shutting down.
+var ErrClosed = errors.New("driver: ring is shut down")
+
+// Config says how to set up a driver. The zero value is a good default.
+type Config struct {
+	// Strategy is how the driver waits.
+	Strategy Strategy
+
+	// SQEntries is the number of submission entries, the largest batch handed
+	// over at once: 1 to 32768, default 256.
+	SQEntries uint32
+
+	// CQEntries is the number of completion entries: at least SQEntries,
+	// default 4096 or four times SQEntries if that is more.
+	CQEntries uint32
+
+	// MaxInFlight bounds the operations under way that finish by themselves;
+	// further ones wait in Submit. Default and useful maximum is half of
+	// CQEntries, so that they and their cancellations fit into the completion
+	// queue. Operations marked Op.Waits are not counted; the descriptors that a
+	// process may have bound them, and the kernel sets completions aside when a
+	// burst exceeds the queue.
+	MaxInFlight int
+
+	// Allow lists the operations that the ring shall accept, besides those the
+	// driver itself needs; any other fails with EACCES. Nil allows all.
+	Allow []uring.Op
+
+	// Without switches off features that the kernel may have, as if it had
+	// not: for tests and emergencies.
+	Without Features
+}
+
+// Features are parts of io_uring that a driver uses if they are there and can
+// do without.
+type Features uint32
+
+// The features that can be switched off.
+const (
+	FeatureMsgRing      Features = 1 << iota // wake by SEND_MSG_RING (6.13) rather than an eventfd
+	FeatureNoSQArray                         // submission queue without index array (6.6)
+	FeatureTaskRun                           // the strategy's task-run flags (5.19, 6.1)
+	FeatureRestrictions                      // refuse operations that are not used (5.10)
+	FeatureRingFd                            // registered ring descriptor (5.18)
+)
+
+var featureNames = []struct {
+	bit  Features
+	name string
+}{
+	{FeatureMsgRing, "msgring"},
+	{FeatureNoSQArray, "nosqarray"},
+	{FeatureTaskRun, "taskrun"},
+	{FeatureRestrictions, "restrictions"},
+	{FeatureRingFd, "ringfd"},
+}
+
+// ParseFeature returns the feature with the given name.
+func ParseFeature(name string) (Features, error) {
+	for _, f := range featureNames {
+		if f.name == name {
+			return f.bit, nil
+		}
+	}
+	return 0, fmt.Errorf("driver: no feature %q: want msgring, nosqarray, taskrun, restrictions or ringfd", name)
+}
+
+const (
+	defaultSQEntries = 256
+	defaultCQEntries = 4096
+	// reservedCQEntries are kept for the driver's own completions.
+	reservedCQEntries = 2
+)
+
+// withDefaults fills in what was left zero and checks the rest.
+func (c Config) withDefaults() (Config, error) {
+	if c.SQEntries == 0 {
+		c.SQEntries = defaultSQEntries
+	}
+	if c.CQEntries == 0 {
+		c.CQEntries = max(defaultCQEntries, 4*c.SQEntries)
+	}
+	if c.CQEntries < c.SQEntries {
+		return c, fmt.Errorf("driver: %d completion entries for %d submission entries: want at least as many", c.CQEntries, c.SQEntries)
+	}
+	if c.MaxInFlight == 0 {
+		c.MaxInFlight = max(1, (int(c.CQEntries)-reservedCQEntries)/2)
+	}
+	if c.MaxInFlight < 1 || c.MaxInFlight > maxSlots {
+		return c, fmt.Errorf("driver: MaxInFlight is %d: want 1 to %d", c.MaxInFlight, maxSlots)
+	}
+	return c, nil
+}
+
+// Driver owns a ring and the goroutine that drives it. Its methods may be
+// called from any goroutine.
+type Driver struct {
+	cfg   Config
+	ring  Ring
+	pacer pacer
+	info  Info
+
+	submitted opStack // operations that the driver has not seen yet
+	cancelled opStack // cancellations that the driver has not seen yet
+
+	finite  admission // operations that finish by themselves
+	waiting admission // operations that may wait for ever
+
+	// sleep is the driver's state for producers: see the wake protocol.
+	sleep  atomic.Uint32
+	unpark chan struct{} // one token for each parked → awake by a producer
+	wakers atomic.Int32  // producers inside kick that may use the ring
+
+	closing   atomic.Bool   // no new operations
+	closed    chan struct{} // closed with closing: ends waits for admission
+	closeOnce sync.Once
+	done      chan struct{} // closed when the driver goroutine has ended
+	err       error         // why the ring failed or could not be closed; read after done
+
+	stats counters
+
+	loop loop // the driver goroutine's own
+}
+
+// Open creates a ring as the running kernel allows and starts its driver. An
+// error says why there is none; see uring.SetupError.
+func Open(cfg Config) (*Driver, error) {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	p, err := newPacer(cfg.Strategy)
+	if err != nil {
+		return nil, err
+	}
+	ring, err := openKernelRing(cfg, p)
+	if err != nil {
+		return nil, err
+	}
+	return start(cfg, p, ring)
+}
+
+// OpenWith starts a driver on a ring of the caller's making, for tests. The
+// driver closes it.
+func OpenWith(cfg Config, ring Ring) (*Driver, error) {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	p, err := newPacer(cfg.Strategy)
+	if err != nil {
+		return nil, err
+	}
+	return start(cfg, p, ring)
+}
+
+func start(cfg Config, p pacer, ring Ring) (*Driver, error) {
+	d := &Driver{
+		cfg:       cfg,
+		ring:      ring,
+		pacer:     p,
+		info:      ring.Info(),
+		submitted: opStack{link: submitLink},
+		cancelled: opStack{link: cancelLink},
+		finite:    admission{limit: int64(cfg.MaxInFlight)},
+		waiting:   admission{limit: maxSlots - int64(cfg.MaxInFlight)},
+		unpark:    make(chan struct{}, 1),
+		closed:    make(chan struct{}),
+		done:      make(chan struct{}),
+	}
+	d.loop.d = d
+	started := make(chan error)
+	go d.run(started)
+	if err := <-started; err != nil {
+		return nil, errors.Join(err, ring.Close())
+	}
+	return d, nil
+}
+
+// Info describes the driver's ring.
+func (d *Driver) Info() Info { return d.info }
+
+// Strategy returns how the driver waits.
+func (d *Driver) Strategy() Strategy {
+	if d.cfg.Strategy == StrategyDefault {
+		return StrategyGoroutine
+	}
+	return d.cfg.Strategy
+}
+
+// class returns the admission that counts the operation.
+func (d *Driver) class(op *Op) *admission {
+	if op.Waits {
+		return &d.waiting
+	}
+	return &d.finite
+}
+
+// Submit hands an operation to the driver. It returns at once, except when
+// MaxInFlight operations are under way: then it waits its turn, until ctx
+// (which may be nil) ends. After a nil error the Op belongs to the driver until
+// its terminal completion; after any other it was not submitted.
+func (d *Driver) Submit(ctx context.Context, op *Op) error {
+	waited, err := d.class(op).acquire(ctx, d.closed)
+	if waited {
+		d.stats.admissionWaits.Inc()
+	}
+	if err != nil {
+		return err
+	}
+	// The driver ends only when it sees closing and then no admitted
+	// operation: either it waits for this one or this sees closing.
+	if d.closing.Load() {
+		d.class(op).release()
+		d.kick()
+		return ErrClosed
+	}
+	if !op.state.CompareAndSwap(stateIdle, stateActive) {
+		panic("driver: Submit of an Op that is already under way")
+	}
+	op.place, op.cancelSeen, op.cancelDelay = placeQueued, false, 0
+	d.submitted.push(op)
+	d.kick()
+	return nil
+}
+
+// Cancel asks for an operation to end early. It reports whether the operation
+// was still under way and not yet being cancelled. Whatever it returns, the
+// terminal completion is the truth: ECANCELED, or the result if that won.
+//
+// Cancel must not run concurrently with a Submit of the same Op.
+func (d *Driver) Cancel(op *Op) bool {
+	if !op.state.CompareAndSwap(stateActive, stateCancelling) {
+		return false
+	}
+	d.cancelled.push(op)
+	d.kick()
+	return true
+}
+
+// call runs f on the driver goroutine and waits for it. It reports false if
+// the driver has ended.
+func (d *Driver) call(f func()) bool {
+	ran := make(chan struct{})
+	op := &Op{Waits: true, call: func() { f(); close(ran) }}
+	d.waiting.used.Inc() // keeps the driver alive, however full
+	select {
+	case <-d.done:
+		d.waiting.used.Dec()
+		return false
+	default:
+	}
+	d.submitted.push(op)
+	d.kick()
+	select {
+	case <-ran:
+		return true
+	case <-d.done:
+		return false
+	}
+}
+
+// ShutdownError says that a Shutdown's context ended before all operations
+// had. They stay under way, their memory stays reachable, and the ring is
+// closed once the last has completed.
+type ShutdownError struct {
+	Left map[uring.Op]int // how many of which kind
+	Err  error            // the context's error
+}
+
+func (e *ShutdownError) Error() string {
+	return fmt.Sprintf("driver: shutdown: %v with operations still in flight: %v", e.Err, e.Left)
+}
+
+// Unwrap returns the context's error.
+func (e *ShutdownError) Unwrap() error { return e.Err }
+
+// Shutdown stops the driver: new operations are refused, those under way are
+// cancelled, and when the last of them has completed the ring is closed. If ctx
+// ends first, the error is a *ShutdownError.
+func (d *Driver) Shutdown(ctx context.Context) error {
+	d.closeOnce.Do(func() {
+		d.closing.Store(true)
+		close(d.closed)
+		d.kick()
+	})
+	select {
+	case <-d.done:
+		return d.err
+	case <-ctx.Done():
+	}
+	left := make(map[uring.Op]int)
+	if !d.call(func() { d.loop.count(left) }) {
+		<-d.done
+		return d.err
+	}
+	return &ShutdownError{Left: left, Err: ctx.Err()}
+}
+
+// Close is Shutdown without a bound on the time.
+func (d *Driver) Close() error { return d.Shutdown(context.Background()) }
+
+// Done is closed when the driver has ended.
+func (d *Driver) Done() <-chan struct{} { return d.done }

@@ -1,0 +1,242 @@
+package driver
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"syscall"
+	"time"
+
+	"github.com/yamanote-go/yamanote/internal/sys"
+	"github.com/yamanote-go/yamanote/uring"
+)
+
+// kernelRing is the kernel's ring as a Ring.
+type kernelRing struct {
+	ring *uring.Ring
+	info Info
+
+	allow   []uring.Op // restrict the ring to these, nil for no restriction
+	ringFd  bool       // register the ring's descriptor with the driver's thread
+	noWait  uring.EnterFlags
+	eventfd int // -1 when woken by SEND_MSG_RING
+	armed   bool
+}
+
+// needed is what a driver cannot do without.
+const needed = uring.IORING_FEAT_NODROP | uring.IORING_FEAT_EXT_ARG | uring.IORING_FEAT_FAST_POLL |
+	uring.IORING_FEAT_SUBMIT_STABLE | uring.IORING_FEAT_SINGLE_MMAP
+
+func openKernelRing(cfg Config, p pacer) (Ring, error) {
+	ring, err := setup(cfg, p)
+	if err != nil {
+		return nil, err
+	}
+	k := &kernelRing{ring: ring, eventfd: -1}
+	if err := k.init(cfg, p); err != nil {
+		return nil, errors.Join(err, k.Close())
+	}
+	return k, nil
+}
+
+// setup creates the ring with the best flags that the kernel takes: it starts
+// with all and leaves out the newest for as long as the kernel answers EINVAL.
+func setup(cfg Config, p pacer) (*uring.Ring, error) {
+	var optional []uring.SetupFlags // newest last
+	optional = append(optional, uring.IORING_SETUP_SUBMIT_ALL)
+	if cfg.Without&FeatureTaskRun == 0 {
+		optional = append(optional, p.flags()...)
+	}
+	if cfg.Without&FeatureNoSQArray == 0 {
+		optional = append(optional, uring.IORING_SETUP_NO_SQARRAY)
+	}
+	for {
+		params := uring.Params{
+			Flags: uring.IORING_SETUP_CQSIZE | uring.IORING_SETUP_CLAMP |
+				uring.IORING_SETUP_R_DISABLED,
+			CqEntries: cfg.CQEntries,
+		}
+		for _, f := range optional {
+			params.Flags |= f
+		}
+		if params.Flags&uring.IORING_SETUP_DEFER_TASKRUN != 0 {
+			params.Flags &^= uring.IORING_SETUP_COOP_TASKRUN // deferring includes it
+		}
+		ring, err := uring.New(cfg.SQEntries, &params)
+		var setupErr *uring.SetupError
+		switch {
+		case err == nil:
+			return ring, nil
+		case errors.As(err, &setupErr) && !setupErr.Final() && len(optional) > 0:
+			optional = optional[:len(optional)-1]
+		default:
+			return nil, err
+		}
+	}
+}
+
+func (k *kernelRing) init(cfg Config, p pacer) error {
+	if missing := needed &^ k.ring.Features(); missing != 0 {
+		return fmt.Errorf("driver: the kernel's io_uring lacks %v: Linux 5.11 or later is needed", missing)
+	}
+	if k.ring.Features()&uring.IORING_FEAT_NO_IOWAIT != 0 {
+		// A sleeping driver is idle, not waiting for a disk.
+		k.noWait = uring.IORING_ENTER_NO_IOWAIT
+	}
+	params := k.ring.Params()
+	k.info = Info{
+		SQEntries: params.SqEntries,
+		CQEntries: params.CqEntries,
+		Flags:     params.Flags,
+		Features:  params.Features,
+		Waker:     "msg_ring",
+	}
+	if cfg.Without&FeatureMsgRing != 0 || !haveSendMsgRing() {
+		fd, err := sys.Eventfd()
+		if err != nil {
+			return fmt.Errorf("driver: the eventfd that wakes the ring: %w", err)
+		}
+		k.eventfd = fd
+		k.info.Waker = "eventfd"
+	}
+	if cfg.Allow != nil && cfg.Without&FeatureRestrictions == 0 {
+		k.allow = append([]uring.Op{uring.IORING_OP_ASYNC_CANCEL, uring.IORING_OP_POLL_ADD}, cfg.Allow...)
+		slices.Sort(k.allow)
+		k.allow = slices.Compact(k.allow)
+		k.info.Restricted = true
+	}
+	k.ringFd = params.Flags&uring.IORING_SETUP_SINGLE_ISSUER != 0 && cfg.Without&FeatureRingFd == 0
+	return nil
+}
+
+// haveSendMsgRing asks the kernel whether a ring can be sent a message without
+// a ring: it knows the call if it finds fault with the descriptor only.
+func haveSendMsgRing() bool {
+	return errors.Is(uring.SendMsgRing(-1, 0, 0), syscall.EBADF)
+}
+
+// registerOps are the registration calls that the library uses on a ring.
+var registerOps = []uring.RegisterOp{
+	uring.IORING_REGISTER_PROBE,
+	uring.IORING_REGISTER_ENABLE_RINGS,
+	uring.IORING_REGISTER_IOWQ_MAX_WORKERS,
+	uring.IORING_REGISTER_RING_FDS,
+	uring.IORING_UNREGISTER_RING_FDS,
+	uring.IORING_REGISTER_PBUF_RING,
+	uring.IORING_UNREGISTER_PBUF_RING,
+}
+
+// sqeFlags are the flags that operations may carry.
+const sqeFlags = uring.IOSQE_FIXED_FILE | uring.IOSQE_IO_LINK | uring.IOSQE_IO_HARDLINK |
+	uring.IOSQE_ASYNC | uring.IOSQE_BUFFER_SELECT
+
+// maxUnboundedWorkers bounds the kernel threads that serve operations which
+// may wait for ever and cannot be polled. Sockets and pipes need none.
+const maxUnboundedWorkers = 512
+
+func (k *kernelRing) Enable() error {
+	if k.allow != nil {
+		if err := k.restrict(); err != nil {
+			return err
+		}
+	}
+	if err := k.ring.Enable(); err != nil {
+		return fmt.Errorf("driver: enabling the ring: %w", err)
+	}
+	// Both are improvements that old kernels do not have.
+	_, _ = k.ring.SetMaxWorkers(0, maxUnboundedWorkers)
+	if k.ringFd {
+		_ = k.ring.RegisterRingFd()
+	}
+	return nil
+}
+
+func (k *kernelRing) restrict() error {
+	list := make([]uring.Restriction, 0, len(k.allow)+len(registerOps)+1)
+	for _, op := range k.allow {
+		list = append(list, uring.AllowOp(op))
+	}
+	for _, op := range registerOps {
+		list = append(list, uring.AllowRegister(op))
+	}
+	list = append(list, uring.AllowFlags(sqeFlags))
+	if err := k.ring.RegisterRestrictions(list); err != nil {
+		return fmt.Errorf("driver: restricting the ring: %w", err)
+	}
+	return nil
+}
+
+func (k *kernelRing) Next() *uring.SQE         { return k.ring.SQ().Next() }
+func (k *kernelRing) Pending() uint32          { return k.ring.SQ().Pending() }
+func (k *kernelRing) Flags() uring.SQRingFlags { return k.ring.SQ().Flags() }
+func (k *kernelRing) Reap(dst []uring.CQE) int { return k.ring.CQ().Reap(dst) }
+func (k *kernelRing) Lost() uint32             { return k.ring.CQ().Overflow() }
+func (k *kernelRing) Info() Info               { return k.info }
+
+func (k *kernelRing) Submit() (int, syscall.Errno) {
+	return k.ring.EnterNow(k.ring.SQ().Flush(), uring.IORING_ENTER_GETEVENTS)
+}
+
+func (k *kernelRing) Wait(timeout time.Duration) (int, syscall.Errno) {
+	flags := uring.IORING_ENTER_GETEVENTS | k.noWait
+	pending := k.ring.SQ().Flush()
+	if timeout < 0 {
+		return k.ring.Enter(pending, 1, flags)
+	}
+	return k.ring.EnterTimeout(pending, 1, flags, timeout)
+}
+
+func (k *kernelRing) Arm(ud uint64) bool {
+	if k.eventfd < 0 || k.armed {
+		return true
+	}
+	sqe := k.ring.SQ().Next()
+	if sqe == nil {
+		return false
+	}
+	// The eventfd is never read: a multishot poll completes once for each
+	// write, and the counter has room for 2^64-2 of them.
+	sqe.PrepPollAdd(k.eventfd, pollIn, uring.IORING_POLL_ADD_MULTI)
+	sqe.UserData = ud
+	k.armed = true
+	return true
+}
+
+// pollIn is POLLIN, the same on every Linux.
+const pollIn = 0x1
+
+func (k *kernelRing) Disarmed(flags uring.CQEFlags) {
+	if flags&uring.IORING_CQE_F_MORE == 0 {
+		k.armed = false
+	}
+}
+
+func (k *kernelRing) Wake() error {
+	for wait := time.Microsecond; ; wait = min(2*wait, time.Millisecond) {
+		var err error
+		if k.eventfd >= 0 {
+			err = sys.EventfdSignal(k.eventfd)
+		} else {
+			err = uring.SendMsgRing(k.ring.Fd(), wakeData, 0)
+		}
+		switch {
+		case err == nil:
+			return nil
+		case errors.Is(err, syscall.EAGAIN), errors.Is(err, syscall.ENOMEM), errors.Is(err, syscall.EOVERFLOW), errors.Is(err, syscall.EBUSY):
+			// Short of memory for the message. Giving up would leave the
+			// driver asleep with work to do.
+			time.Sleep(wait)
+		default:
+			return err
+		}
+	}
+}
+
+func (k *kernelRing) Close() error {
+	errs := []error{k.ring.UnregisterRingFd(), k.ring.Close()}
+	if k.eventfd >= 0 {
+		errs = append(errs, sys.Close(k.eventfd))
+		k.eventfd = -1
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,300 @@
+package driver
+
+import (
+	"fmt"
+	"syscall"
+	"time"
+
+	"github.com/yamanote-go/yamanote/uring"
+)
+
+// batch is how many completions are handled in one turn before the goroutines
+// that they wake get to run: enough to share the cost of a turn, few enough
+// for their memory to be in the cache still when they run.
+const batch = 64
+
+// wakeData is the user data of completions that only wake the driver.
+var wakeData = userData(kindWake, 0, 0)
+
+// loop is what belongs to the driver goroutine alone.
+type loop struct {
+	d    *Driver
+	ring Ring
+
+	table   table
+	backlog fifo[*Op]    // taken from the queue, not in the kernel yet
+	cancels fifo[uint64] // operations to cancel, by user data
+	retries []retry      // cancellations that found nothing, to be repeated
+
+	shutting  bool          // all that was in flight has been cancelled
+	congested bool          // the kernel has refused to take entries
+	backoff   time.Duration // how long the last sleep was because of that
+	lost      uint32        // completions the ring has reported lost
+	failed    error         // the ring is unusable since failedAt
+	failedAt  time.Time
+
+	cqes [batch]uring.CQE
+}
+
+// run is the driver goroutine.
+func (d *Driver) run(started chan<- error) {
+	d.pacer.begin()
+	l := &d.loop
+	l.ring = d.ring
+	if err := d.ring.Enable(); err != nil {
+		d.pacer.end()
+		started <- err
+		return
+	}
+	started <- nil
+	looks := 0
+	for !l.finished() {
+		if l.turn() {
+			looks = 0
+		} else {
+			looks++
+		}
+		if !d.pacer.pause(looks) && looks > 0 {
+			l.sleep()
+			looks = 0
+		}
+	}
+	d.stop()
+}
+
+// finished reports whether the driver is shutting down and nothing is left.
+func (l *loop) finished() bool {
+	d := l.d
+	// An admitted operation counts until its terminal completion, and a Submit
+	// in progress from before it looks at closing.
+	return d.closing.Load() && d.finite.used.Load() == 0 && d.waiting.used.Load() == 0
+}
+
+// turn does one round of work and reports whether there was any.
+func (l *loop) turn() bool {
+	l.d.submitted.take(l.accept)
+	l.d.cancelled.take(l.acceptCancel)
+	if l.d.closing.Load() && !l.shutting {
+		l.cancelAll()
+	}
+	if len(l.retries) > 0 {
+		l.retryCancels()
+	}
+	if l.failed != nil {
+		l.abandonAll()
+	}
+	filled := l.fill()
+	if filled > 0 {
+		l.d.stats.submitted.Add(uint64(filled))
+	}
+	full := l.backlog.len()+l.cancels.len() > 0
+	if l.d.pacer.lazy() && !full {
+		// What is prepared goes to the kernel in the same system call that
+		// waits, once nothing is left to reap.
+		return l.reap() > 0
+	}
+	l.enter()
+	return l.reap()+filled > 0
+}
+
+// accept takes over an operation from its producer.
+func (l *loop) accept(op *Op) {
+	if op.call != nil {
+		op.call()
+		l.d.waiting.used.Dec()
+		return
+	}
+	l.backlog.push(op)
+	if l.shutting {
+		l.cancelQueued(op)
+	}
+}
+
+// fill prepares submission entries, cancellations first, as many as fit, and
+// returns how much progress it made.
+func (l *loop) fill() int {
+	progress := 0
+	for l.cancels.len() > 0 {
+		sqe := l.ring.Next()
+		if sqe == nil {
+			return progress
+		}
+		progress++
+		ud := l.cancels.pop()
+		sqe.PrepCancel(ud, 0)
+		sqe.UserData = asKind(ud, kindCancel)
+	}
+	for l.backlog.len() > 0 {
+		op := l.backlog.front()
+		if op.state.Load() == stateCancelling {
+			l.backlog.pop()
+			progress++
+			l.finish(op, Completion{Res: -int32(syscall.ECANCELED), Last: true})
+			continue
+		}
+		sqe := l.ring.Next()
+		if sqe == nil {
+			l.d.stats.sqFull.Inc()
+			return progress
+		}
+		l.backlog.pop()
+		progress++
+		l.table.add(op)
+		op.place = placeKernel
+		*sqe = op.SQE
+		sqe.UserData = op.ud
+	}
+	return progress
+}
+
+// enter hands prepared entries to the kernel. It also enters when the kernel
+// has completions that only entering brings out.
+func (l *loop) enter() {
+	if l.ring.Pending() == 0 && l.ring.Flags()&(uring.IORING_SQ_CQ_OVERFLOW|uring.IORING_SQ_TASKRUN) == 0 {
+		return
+	}
+	l.d.stats.enters.Inc()
+	_, errno := l.ring.Submit()
+	l.entered(errno)
+}
+
+// entered deals with what entering the kernel has returned.
+func (l *loop) entered(errno syscall.Errno) {
+	l.congested = false
+	switch errno {
+	case 0, syscall.EINTR, syscall.ETIME:
+		// A signal (Go preempts by signals) or the timeout: look again. What
+		// was not submitted still is pending.
+		l.congested = errno == 0 && l.ring.Pending() > 0
+	case syscall.EAGAIN, syscall.EBUSY:
+		// Out of memory for requests, or completions have to be reaped first.
+		l.congested = true
+		l.d.stats.busy.Inc()
+	case syscall.EBADR:
+		// Completions were dropped for lack of kernel memory: whose they were
+		// is unknown, so nothing on this ring can be trusted any more.
+		l.fail(fmt.Errorf("driver: the kernel has lost completions for lack of memory: %w", errno))
+	default:
+		l.fail(fmt.Errorf("driver: io_uring_enter: %w", errno))
+	}
+	if !l.congested {
+		l.backoff = 0
+	}
+	if l.ring.Flags()&uring.IORING_SQ_CQ_OVERFLOW != 0 {
+		l.d.stats.overflows.Inc()
+	}
+}
+
+// reap handles a batch of completions and returns how many there were.
+func (l *loop) reap() int {
+	n := l.ring.Reap(l.cqes[:])
+	for i := range n {
+		l.dispatch(l.cqes[i])
+	}
+	if n > 0 {
+		l.d.stats.completions.Add(uint64(n))
+		l.d.stats.reaps.Inc()
+	}
+	return n
+}
+
+func (l *loop) dispatch(c uring.CQE) {
+	switch kindOf(c.UserData) {
+	case kindOp:
+		l.completed(c)
+	case kindCancel:
+		l.cancelCompleted(c)
+	case kindWake:
+		l.ring.Disarmed(c.Flags)
+	default:
+		l.d.stats.stale.Inc()
+	}
+}
+
+// completed handles a completion of an operation.
+func (l *loop) completed(c uring.CQE) {
+	op := l.table.get(c.UserData)
+	if op == nil {
+		l.d.stats.stale.Inc()
+		return
+	}
+	if c.Flags&uring.IORING_CQE_F_MORE != 0 {
+		op.Sink.Complete(op, Completion{Res: c.Res, Flags: c.Flags})
+		return
+	}
+	l.table.remove(op)
+	if c.Res == -int32(syscall.ECANCELED) && l.orphaned(op) {
+		op.place = placeQueued
+		l.backlog.push(op)
+		l.d.stats.resubmitted.Inc()
+		return
+	}
+	l.finish(op, Completion{Res: c.Res, Flags: c.Flags, Last: true})
+}
+
+// orphaned reports whether an operation was cancelled by nobody: the kernel
+// cancels what a thread has submitted when the thread ends. Go ends threads
+// whose locked goroutine returns, and the driver may have run on such a thread
+// before. The operation has not been done, so it can be submitted again.
+func (l *loop) orphaned(op *Op) bool {
+	const linked = uring.IOSQE_IO_LINK | uring.IOSQE_IO_HARDLINK
+	return op.state.Load() == stateActive && op.SQE.Flags&linked == 0 && !l.shutting
+}
+
+// finish ends an operation and tells its sink, unless a canceller is about to
+// queue it: then acceptCancel does that.
+func (l *loop) finish(op *Op, c Completion) {
+	if !op.state.CompareAndSwap(stateActive, stateIdle) {
+		if !op.cancelSeen {
+			op.place, op.final = placeHeld, c
+			return
+		}
+		op.state.Store(stateIdle)
+	}
+	l.d.class(op).release()
+	l.d.stats.finished.Inc()
+	// From here on the Op is its owner's, who may submit it again at once.
+	op.Sink.Complete(op, c)
+}
+
+// fail gives the ring up: nothing new is accepted, and what is in flight and
+// does not end in time is completed with EIO.
+func (l *loop) fail(err error) {
+	if l.failed != nil {
+		return
+	}
+	l.failed, l.failedAt = err, time.Now()
+	l.d.err = err
+	l.d.closeOnce.Do(func() {
+		l.d.closing.Store(true)
+		close(l.d.closed)
+	})
+}
+
+// failGrace is how long operations of a failed ring may still end by
+// themselves.
+const failGrace = time.Second
+
+// abandonAll completes everything with EIO once the grace is over. Better a
+// wrong error than a caller that hangs for ever.
+func (l *loop) abandonAll() {
+	if time.Since(l.failedAt) < failGrace {
+		return
+	}
+	eio := Completion{Res: -int32(syscall.EIO), Last: true}
+	l.table.each(func(op *Op) {
+		l.table.remove(op)
+		l.finish(op, eio)
+	})
+	for l.backlog.len() > 0 {
+		l.finish(l.backlog.pop(), eio)
+	}
+}
+
+// count adds up the operations under way by kind.
+func (l *loop) count(by map[uring.Op]int) {
+	l.table.each(func(op *Op) { by[op.SQE.Opcode]++ })
+	for i := range l.backlog.len() {
+		by[l.backlog.at(i).SQE.Opcode]++
+	}
+}

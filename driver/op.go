@@ -1,0 +1,118 @@
+package driver
+
+import (
+	"syscall"
+	"time"
+
+	"go.uber.org/atomic"
+
+	"github.com/yamanote-go/yamanote/uring"
+)
+
+// Op is one operation on its way through a driver: what to submit, the memory
+// that the kernel may touch meanwhile, and who is told. It is made for reuse:
+// an owner that does one operation after the other needs only one Op.
+//
+// An Op must be on the heap. The exported fields are set before Submit and
+// must not be touched until the terminal completion; then the Op is its
+// owner's again.
+type Op struct {
+	// SQE is the submission, filled by one of its Prep methods. The driver
+	// sets UserData.
+	SQE uring.SQE
+
+	// Buf and Keep refer to everything that the kernel reads or writes for
+	// this operation, so that it is on the heap and stays reachable until the
+	// terminal completion: SQE holds addresses as mere numbers.
+	Buf  []byte
+	Keep any
+
+	// Sink receives the completions.
+	Sink Sink
+
+	// Waits says that the operation may wait for a peer for any length of time
+	// (a receive, an accept, a poll), rather than finish by itself (a read of
+	// a file). Only operations of the second kind count against
+	// Config.MaxInFlight: otherwise idle connections would use it up and block
+	// the very writes that their peers wait for.
+	Waits bool
+
+	// state says who may do what; see the constants.
+	state atomic.Uint32
+
+	// next links the submission queue, cancelNext the cancellation queue.
+	// Each belongs to its queue while the Op is in it.
+	next, cancelNext *Op
+
+	// What follows is the driver goroutine's own.
+	place       place
+	cancelSeen  bool          // the cancellation has been taken from its queue
+	cancelDelay time.Duration // before the cancellation was last repeated
+	ud          uint64        // user data while in the table
+	call        func()        // run this instead of submitting anything
+	// final is the terminal completion while it waits for cancelSeen.
+	final Completion
+}
+
+// The states of an Op. A canceller may only act on an Op that is active and
+// not yet cancelling, which one compare-and-swap decides; the driver ends both
+// with a swap to idle.
+const (
+	stateIdle       = 0
+	stateActive     = 1
+	stateCancelling = 3
+)
+
+// place is where the driver has put an Op.
+type place uint8
+
+const (
+	placeQueued place = iota // not seen by the driver yet, or waiting for a free entry
+	placeKernel              // in the table, a completion will come
+	placeHeld                // completed, but a canceller is about to queue it
+)
+
+// Active reports whether the operation is under way: submitted, and its
+// terminal completion not yet delivered.
+func (op *Op) Active() bool { return op.state.Load() != stateIdle }
+
+// Completion is what the kernel says about an operation.
+type Completion struct {
+	Res   int32          // the result, or minus an errno
+	Flags uring.CQEFlags // buffer id, more to come, socket not empty, ...
+	Last  bool           // terminal: nothing more will come, memory and Op are free
+}
+
+// Err returns the error that the result stands for, or nil.
+func (c Completion) Err() error {
+	if c.Res >= 0 {
+		return nil
+	}
+	return syscall.Errno(-c.Res)
+}
+
+// Sink is told of completions, on the driver's goroutine: it must not block,
+// and it must not submit to a driver from there.
+type Sink interface {
+	Complete(op *Op, c Completion)
+}
+
+// Waiter is a Sink for one goroutine that waits for operations with a single
+// completion each, one after the other.
+type Waiter struct {
+	done chan Completion
+}
+
+// NewWaiter returns a Waiter.
+func NewWaiter() *Waiter { return &Waiter{done: make(chan Completion, 1)} }
+
+// Complete implements Sink.
+func (w *Waiter) Complete(_ *Op, c Completion) {
+	if c.Last {
+		w.done <- c // has room: an Op has one terminal completion
+	}
+}
+
+// Done returns the channel on which the terminal completion arrives, once for
+// each operation.
+func (w *Waiter) Done() <-chan Completion { return w.done }

@@ -1,0 +1,72 @@
+package sys
+
+import (
+	"os"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// Eventfd returns a new non-blocking, close-on-exec eventfd.
+func Eventfd() (int, error) {
+	fd, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
+	return fd, os.NewSyscallError("eventfd2", err)
+}
+
+// EventfdSignal adds one to an eventfd's counter.
+func EventfdSignal(fd int) error {
+	one := uint64(1)
+	_, _, errno := syscall.RawSyscall(unix.SYS_WRITE, uintptr(fd), uintptr(unsafe.Pointer(&one)), 8)
+	if errno != 0 {
+		return errno
+	}
+	return nil
+}
+
+// Close closes a descriptor. The descriptor is gone whatever it returns.
+func Close(fd int) error {
+	return os.NewSyscallError("close", unix.Close(fd))
+}
+
+// RecvNow receives into b what a socket holds, without waiting: EAGAIN says
+// that there is nothing. The calling thread does not tell Go's scheduler of
+// the call, which is short.
+func RecvNow(fd int, b []byte) (int, syscall.Errno) {
+	n, _, errno := syscall.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd),
+		uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)), unix.MSG_DONTWAIT, 0, 0)
+	return int(n), errno
+}
+
+// SendNow sends from b what a socket has room for, without waiting: EAGAIN
+// says that it has none.
+func SendNow(fd int, b []byte) (int, syscall.Errno) {
+	n, _, errno := syscall.RawSyscall6(unix.SYS_SENDTO, uintptr(fd),
+		uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)), unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, 0, 0)
+	return int(n), errno
+}
+
+// PreadNow reads from the page cache what is there at offset off, without
+// waiting for a disk: EAGAIN says that the first byte is not there, EOPNOTSUPP
+// that the file cannot tell. See preadv2(2), RWF_NOWAIT.
+func PreadNow(fd int, b []byte, off int64) (int, syscall.Errno) {
+	iov := unix.Iovec{Base: unsafe.SliceData(b)}
+	iov.SetLen(len(b))
+	lo, hi := splitOffset(off)
+	n, _, errno := syscall.RawSyscall6(unix.SYS_PREADV2, uintptr(fd),
+		uintptr(unsafe.Pointer(&iov)), 1, lo, hi, unix.RWF_NOWAIT)
+	return int(n), errno
+}
+
+// splitOffset passes a file offset as the two longs that preadv2 takes.
+func splitOffset(off int64) (lo, hi uintptr) {
+	if unsafe.Sizeof(uintptr(0)) == 8 {
+		return uintptr(off), 0
+	}
+	return uintptr(uint32(off)), uintptr(uint64(off) >> 32)
+}
+
+// Lseek repositions a file's offset.
+func Lseek(fd int, off int64, whence int) (int64, error) {
+	return unix.Seek(fd, off, whence)
+}

@@ -1,0 +1,236 @@
+package sys
+
+import (
+	"net"
+	"net/netip"
+	"os"
+	"strconv"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/yamanote-go/yamanote/uring"
+)
+
+// The constants that callers outside this package need.
+const (
+	MSG_NOSIGNAL   = unix.MSG_NOSIGNAL
+	SOCK_CLOEXEC   = unix.SOCK_CLOEXEC
+	AcceptFlags    = unix.SOCK_CLOEXEC
+	maxSockaddrLen = uint32(unsafe.Sizeof(unix.RawSockaddrAny{}))
+)
+
+// Sockaddr is a socket address in the kernel's form, in memory that the kernel
+// may read and write while an operation is in flight: allocate it with new and
+// keep it reachable.
+type Sockaddr struct {
+	raw unix.RawSockaddrAny
+	len uint32
+}
+
+// Reset makes room for the kernel to fill in an address.
+func (s *Sockaddr) Reset() {
+	s.raw.Addr.Family = unix.AF_UNSPEC
+	s.len = maxSockaddrLen
+}
+
+// PrepAccept prepares an accept that puts the peer's address into s. The
+// accepted socket is close-on-exec and blocking, as rings want it.
+func PrepAccept(sqe *uring.SQE, fd int, s *Sockaddr) {
+	s.Reset()
+	sqe.PrepAccept(fd, unsafe.Pointer(&s.raw), &s.len, unix.SOCK_CLOEXEC, 0)
+}
+
+// PrepConnect prepares a connect to the address in s.
+func PrepConnect(sqe *uring.SQE, fd int, s *Sockaddr) {
+	sqe.PrepConnect(fd, unsafe.Pointer(&s.raw), s.len)
+}
+
+// SetIP sets an Internet address. An IPv4 address becomes an IPv4-mapped one
+// if the socket's family is AF_INET6.
+func (s *Sockaddr) SetIP(family int, ip net.IP, port int, zone string) error {
+	s.raw = unix.RawSockaddrAny{}
+	if family == unix.AF_INET {
+		sa := (*unix.RawSockaddrInet4)(unsafe.Pointer(&s.raw))
+		sa.Family = unix.AF_INET
+		putPort(&sa.Port, port)
+		if len(ip) > 0 {
+			ip4 := ip.To4()
+			if ip4 == nil {
+				return &net.AddrError{Err: "non-IPv4 address", Addr: ip.String()}
+			}
+			copy(sa.Addr[:], ip4)
+		}
+		s.len = unix.SizeofSockaddrInet4
+		return nil
+	}
+	sa := (*unix.RawSockaddrInet6)(unsafe.Pointer(&s.raw))
+	sa.Family = unix.AF_INET6
+	putPort(&sa.Port, port)
+	if len(ip) > 0 && !ip.Equal(net.IPv4zero) {
+		ip16 := ip.To16()
+		if ip16 == nil {
+			return &net.AddrError{Err: "non-IPv6 address", Addr: ip.String()}
+		}
+		copy(sa.Addr[:], ip16)
+	}
+	sa.Scope_id = zoneID(zone)
+	s.len = unix.SizeofSockaddrInet6
+	return nil
+}
+
+// SetUnix sets the path of a Unix socket; a leading @ means the abstract
+// namespace.
+func (s *Sockaddr) SetUnix(name string) error {
+	s.raw = unix.RawSockaddrAny{}
+	sa := (*unix.RawSockaddrUnix)(unsafe.Pointer(&s.raw))
+	sa.Family = unix.AF_UNIX
+	if len(name) >= len(sa.Path) {
+		return syscall.EINVAL
+	}
+	path := pathBytes(sa)
+	copy(path, name)
+	const family = 2 // bytes before the path
+	s.len = family
+	if len(name) > 0 {
+		s.len += uint32(len(name)) + 1
+		if name[0] == '@' {
+			path[0] = 0
+			s.len-- // an abstract name has no terminating zero
+		}
+	}
+	return nil
+}
+
+// TCPAddr returns the address as package net has it, or nil if it is no
+// Internet address.
+func (s *Sockaddr) TCPAddr() *net.TCPAddr {
+	switch s.raw.Addr.Family {
+	case unix.AF_INET:
+		sa := (*unix.RawSockaddrInet4)(unsafe.Pointer(&s.raw))
+		return net.TCPAddrFromAddrPort(netip.AddrPortFrom(netip.AddrFrom4(sa.Addr), port(&sa.Port)))
+	case unix.AF_INET6:
+		sa := (*unix.RawSockaddrInet6)(unsafe.Pointer(&s.raw))
+		// An IPv4-mapped address stays 16 bytes, as with package net.
+		return &net.TCPAddr{
+			IP:   append(net.IP(nil), sa.Addr[:]...),
+			Port: int(port(&sa.Port)),
+			Zone: zoneName(sa.Scope_id),
+		}
+	}
+	return nil
+}
+
+// UnixAddr returns the address as package net has it.
+func (s *Sockaddr) UnixAddr(network string) *net.UnixAddr {
+	const family = 2
+	sa := (*unix.RawSockaddrUnix)(unsafe.Pointer(&s.raw))
+	if sa.Family != unix.AF_UNIX || s.len <= family {
+		return &net.UnixAddr{Net: network}
+	}
+	n := min(int(s.len)-family, len(sa.Path))
+	name := append([]byte(nil), pathBytes(sa)[:n]...)
+	if name[0] == 0 {
+		name[0] = '@'
+		return &net.UnixAddr{Net: network, Name: string(name)}
+	}
+	return &net.UnixAddr{Net: network, Name: unix.ByteSliceToString(name)}
+}
+
+// pathBytes is the path of a Unix address; its element type differs between
+// architectures.
+func pathBytes(sa *unix.RawSockaddrUnix) []byte {
+	return unsafe.Slice((*byte)(unsafe.Pointer(&sa.Path)), len(sa.Path))
+}
+
+func putPort(p *uint16, v int) {
+	b := (*[2]byte)(unsafe.Pointer(p))
+	b[0], b[1] = byte(v>>8), byte(v)
+}
+
+func port(p *uint16) uint16 {
+	b := (*[2]byte)(unsafe.Pointer(p))
+	return uint16(b[0])<<8 | uint16(b[1])
+}
+
+func zoneID(zone string) uint32 {
+	if zone == "" {
+		return 0
+	}
+	if ifi, err := net.InterfaceByName(zone); err == nil {
+		return uint32(ifi.Index)
+	}
+	n, _ := strconv.ParseUint(zone, 10, 32)
+	return uint32(n)
+}
+
+func zoneName(id uint32) string {
+	if id == 0 {
+		return ""
+	}
+	if ifi, err := net.InterfaceByIndex(int(id)); err == nil {
+		return ifi.Name
+	}
+	return strconv.FormatUint(uint64(id), 10)
+}
+
+// Socket creates a close-on-exec, blocking socket.
+func Socket(family, typ, proto int) (int, error) {
+	fd, err := unix.Socket(family, typ|unix.SOCK_CLOEXEC, proto)
+	return fd, os.NewSyscallError("socket", err)
+}
+
+// Bind binds a socket to a local address.
+func Bind(fd int, s *Sockaddr) error {
+	_, _, errno := syscall.Syscall(unix.SYS_BIND, uintptr(fd), uintptr(unsafe.Pointer(&s.raw)), uintptr(s.len))
+	if errno != 0 {
+		return os.NewSyscallError("bind", errno)
+	}
+	return nil
+}
+
+// Getsockname fills s with the socket's own address.
+func Getsockname(fd int, s *Sockaddr) error {
+	s.Reset()
+	return getname(unix.SYS_GETSOCKNAME, "getsockname", fd, s)
+}
+
+// Getpeername fills s with the address of the socket's peer.
+func Getpeername(fd int, s *Sockaddr) error {
+	s.Reset()
+	return getname(unix.SYS_GETPEERNAME, "getpeername", fd, s)
+}
+
+func getname(trap uintptr, name string, fd int, s *Sockaddr) error {
+	_, _, errno := syscall.RawSyscall(trap, uintptr(fd), uintptr(unsafe.Pointer(&s.raw)), uintptr(unsafe.Pointer(&s.len)))
+	if errno != 0 {
+		return os.NewSyscallError(name, errno)
+	}
+	return nil
+}
+
+// SetsockoptInt sets an integer socket option.
+func SetsockoptInt(fd, level, opt, value int) error {
+	return os.NewSyscallError("setsockopt", unix.SetsockoptInt(fd, level, opt, value))
+}
+
+// SetLinger sets SO_LINGER; a negative value switches it off.
+func SetLinger(fd, sec int) error {
+	l := unix.Linger{}
+	if sec >= 0 {
+		l.Onoff, l.Linger = 1, int32(sec)
+	}
+	return os.NewSyscallError("setsockopt", unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &l))
+}
+
+// Shutdown closes one or both directions of a connected socket.
+func Shutdown(fd, how int) error {
+	return os.NewSyscallError("shutdown", unix.Shutdown(fd, how))
+}
+
+// SetBlocking makes a descriptor blocking: on a non-blocking one, ring
+// operations fail with EAGAIN instead of waiting.
+func SetBlocking(fd int) error {
+	return os.NewSyscallError("fcntl", unix.SetNonblock(fd, false))
+}

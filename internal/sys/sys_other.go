@@ -1,0 +1,44 @@
+//go:build !linux
+
+package sys
+
+import (
+	"errors"
+	"net"
+	"syscall"
+
+	"github.com/yamanote-go/yamanote/uring"
+)
+
+// Elsewhere than on Linux there is no ring, so that nothing of this is called.
+// It is here for its callers to compile.
+
+// AtFdcwd stands for the current directory.
+const AtFdcwd = -100
+
+// Sockaddr is a socket address in the kernel's form.
+type Sockaddr struct{}
+
+func (s *Sockaddr) Reset()                               {}
+func (s *Sockaddr) SetIP(int, net.IP, int, string) error { return errors.ErrUnsupported }
+func (s *Sockaddr) SetUnix(string) error                 { return errors.ErrUnsupported }
+func (s *Sockaddr) TCPAddr() *net.TCPAddr                { return nil }
+func (s *Sockaddr) UnixAddr(string) *net.UnixAddr        { return nil }
+func PrepAccept(*uring.SQE, int, *Sockaddr)              {}
+func PrepConnect(*uring.SQE, int, *Sockaddr)             {}
+func PrepOpenat(*uring.SQE, int, []byte, int, uint32)    {}
+func PathBytes(string) ([]byte, error)                   { return nil, errors.ErrUnsupported }
+func Eventfd() (int, error)                              { return -1, errors.ErrUnsupported }
+func EventfdSignal(int) error                            { return errors.ErrUnsupported }
+func Close(int) error                                    { return errors.ErrUnsupported }
+func RecvNow(int, []byte) (int, syscall.Errno)           { return -1, syscall.EAGAIN }
+func SendNow(int, []byte) (int, syscall.Errno)           { return -1, syscall.EAGAIN }
+func PreadNow(int, []byte, int64) (int, syscall.Errno)   { return -1, syscall.EAGAIN }
+func Socket(int, int, int) (int, error)                  { return -1, errors.ErrUnsupported }
+func Bind(int, *Sockaddr) error                          { return errors.ErrUnsupported }
+func Getsockname(int, *Sockaddr) error                   { return errors.ErrUnsupported }
+func Getpeername(int, *Sockaddr) error                   { return errors.ErrUnsupported }
+func SetsockoptInt(int, int, int, int) error             { return errors.ErrUnsupported }
+func SetLinger(int, int) error                           { return errors.ErrUnsupported }
+func Shutdown(int, int) error                            { return errors.ErrUnsupported }
+func SetBlocking(int) error                              { return errors.ErrUnsupported }

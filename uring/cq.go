@@ -1,0 +1,97 @@
+package uring
+
+import (
+	"iter"
+	"sync/atomic"
+)
+
+// CompletionQueue is the user side of a ring's completion queue. Completions
+// are copied out as small values; nothing refers to the shared memory after a
+// method has returned.
+//
+// It is not safe for concurrent use. It can be used by another goroutine than
+// the SubmissionQueue of the same ring.
+type CompletionQueue struct {
+	// ktail is written by the kernel as it posts completions; khead is ours.
+	khead, ktail, kflags, koverflow *uint32
+
+	// cqes are the 16-byte slots; an entry takes 1<<shift of them.
+	cqes  []CQE
+	mask  uint32
+	shift uint32
+
+	// head is our position; the shared head trails it inside Reap only.
+	head uint32
+}
+
+// Entries returns the capacity of the queue, a power of two.
+func (q *CompletionQueue) Entries() uint32 { return q.mask + 1 }
+
+// Ready returns the number of completions that can be reaped now, not counting
+// those that the kernel keeps aside after an overflow.
+func (q *CompletionQueue) Ready() uint32 {
+	// Pairs with the kernel's store-release of the tail: the entries below it
+	// are complete.
+	return atomic.LoadUint32(q.ktail) - q.head
+}
+
+// Reap copies up to len(dst) completions into dst, gives their slots back to
+// the kernel with a single store, and returns how many there were. It makes no
+// system call.
+func (q *CompletionQueue) Reap(dst []CQE) int {
+	n := min(q.Ready(), uint32(len(dst)))
+	if n == 0 {
+		return 0
+	}
+	for i := range n {
+		dst[i] = q.cqes[((q.head+i)&q.mask)<<q.shift]
+	}
+	q.advance(n)
+	return int(n)
+}
+
+// Peek returns the next completion without consuming it, and whether there is
+// one.
+func (q *CompletionQueue) Peek() (CQE, bool) {
+	if q.Ready() == 0 {
+		return CQE{}, false
+	}
+	return q.cqes[(q.head&q.mask)<<q.shift], true
+}
+
+// All iterates over the completions that are ready, consuming each before it
+// is yielded, and ends when there are none left. It makes no system call.
+func (q *CompletionQueue) All() iter.Seq[CQE] {
+	return func(yield func(CQE) bool) {
+		for n := q.Ready(); n > 0; n = q.Ready() {
+			for range n {
+				cqe := q.cqes[(q.head&q.mask)<<q.shift]
+				q.advance(1)
+				if !yield(cqe) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// advance consumes n completions.
+func (q *CompletionQueue) advance(n uint32) {
+	q.head += n
+	// Pairs with the kernel's load-acquire of the head: the slots below it
+	// have been read and may be overwritten.
+	atomic.StoreUint32(q.khead, q.head)
+}
+
+// Overflow returns how many completions the kernel has dropped because neither
+// the queue nor kernel memory had room for them. With FEAT_NODROP anything but
+// zero means that kernel memory was exhausted.
+func (q *CompletionQueue) Overflow() uint32 {
+	return atomic.LoadUint32(q.koverflow)
+}
+
+// EventfdEnabled reports whether a registered eventfd is signalled for new
+// completions.
+func (q *CompletionQueue) EventfdEnabled() bool {
+	return CQRingFlags(atomic.LoadUint32(q.kflags))&IORING_CQ_EVENTFD_DISABLED == 0
+}

@@ -1,0 +1,21 @@
+//go:build !linux
+
+package uring
+
+import (
+	"errors"
+	"fmt"
+	"runtime"
+)
+
+// errNoRing is returned by everything that needs a kernel with io_uring.
+var errNoRing = fmt.Errorf("uring: %s has no io_uring: %w", runtime.GOOS, errors.ErrUnsupported)
+
+// Ring is an io_uring instance. There are none on this operating system.
+type Ring struct{}
+
+// New fails: this operating system has no io_uring.
+func New(entries uint32, p *Params) (*Ring, error) { return nil, errNoRing }
+
+// Query fails: this operating system has no io_uring.
+func Query() (QueryOpcode, error) { return QueryOpcode{}, errNoRing }

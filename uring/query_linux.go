@@ -1,0 +1,66 @@
+package uring
+
+import (
+	"os"
+	"syscall"
+	"unsafe"
+)
+
+// Query asks the kernel, without a ring, how many operations and registration
+// calls it has and which flags of every kind it knows. Kernels before 6.18
+// refuse with EINVAL: use a ring's Probe and Features there.
+func Query() (QueryOpcode, error) {
+	// The header points to the answer, so both live on the heap.
+	arg := &struct {
+		hdr QueryHdr
+		out QueryOpcode
+	}{}
+	arg.hdr = QueryHdr{
+		QueryData: uint64(uintptr(unsafe.Pointer(&arg.out))),
+		QueryOp:   IO_URING_QUERY_OPCODES,
+		Size:      uint32(unsafe.Sizeof(arg.out)),
+	}
+	if _, err := register(-1, IORING_REGISTER_QUERY, unsafe.Pointer(&arg.hdr), 0); err != nil {
+		return QueryOpcode{}, err
+	}
+	if arg.hdr.Result < 0 {
+		return QueryOpcode{}, os.NewSyscallError("io_uring_register", syscall.Errno(-arg.hdr.Result))
+	}
+	return arg.out, nil
+}
+
+// OpSet is the set of operations that a kernel supports.
+type OpSet struct{ bits [4]uint64 }
+
+// Has reports whether the set contains the operation.
+func (s *OpSet) Has(op Op) bool { return s.bits[op/64]&(1<<(op%64)) != 0 }
+
+func (s *OpSet) add(op Op) { s.bits[op/64] |= 1 << (op % 64) }
+
+// Len returns the number of operations in the set.
+func (s *OpSet) Len() int {
+	n := 0
+	for op := range 256 {
+		if s.Has(Op(op)) {
+			n++
+		}
+	}
+	return n
+}
+
+// Probe returns the operations that the running kernel supports, asking
+// through the ring. Linux 5.6. A restricted ring answers only if its
+// restrictions allow REGISTER_PROBE.
+func (r *Ring) Probe() (OpSet, error) {
+	arg := new(Probe)
+	var set OpSet
+	if _, err := r.Register(IORING_REGISTER_PROBE, unsafe.Pointer(arg), MaxProbeOps); err != nil {
+		return set, err
+	}
+	for _, op := range arg.Ops[:arg.OpsLen] {
+		if op.Flags&IO_URING_OP_SUPPORTED != 0 {
+			set.add(op.Op)
+		}
+	}
+	return set, nil
+}

@@ -1,0 +1,277 @@
+package uring
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"syscall"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// Ring is an io_uring instance: its descriptor, its two queues and the memory
+// that is shared with the kernel.
+//
+// A Ring is not safe for concurrent use except where a method says so. Which
+// threads may enter and register depends on the setup flags: with
+// SINGLE_ISSUER only the thread that enabled the ring may, all others get
+// EEXIST.
+type Ring struct {
+	fd     int
+	params Params
+	sq     SubmissionQueue
+	cq     CompletionQueue
+
+	ringMem []byte // both rings (FEAT_SINGLE_MMAP) or the submission ring
+	cqMem   []byte // the completion ring without FEAT_SINGLE_MMAP
+	sqeMem  []byte
+
+	// enterFd is fd, or its index after RegisterRingFd with enterBase set to
+	// ENTER_REGISTERED_RING.
+	enterFd   int
+	enterBase EnterFlags
+
+	// arg and ts are what EnterTimeout passes to the kernel. They are fields
+	// because the kernel follows arg.Ts: it must not point into a stack.
+	arg GetEventsArg
+	ts  Timespec
+}
+
+// New creates a ring with room for entries submissions (rounded up to a power
+// of two by the kernel, at most 32768). p carries the setup flags and sizes in
+// and receives what the kernel reports; nil means no flags. Exactly the given
+// flags are used.
+//
+// The descriptor is close-on-exec, and the shared memory is not inherited by
+// fork. A failure is a *SetupError that names the likely cause and the remedy.
+// See io_uring_setup(2).
+func New(entries uint32, p *Params) (*Ring, error) {
+	if p == nil {
+		p = new(Params)
+	}
+	want := *p
+	fd, _, errno := syscall.Syscall(unix.SYS_IO_URING_SETUP, uintptr(entries), uintptr(unsafe.Pointer(p)), 0)
+	if errno != 0 {
+		return nil, newSetupError(entries, want, errno)
+	}
+	r := &Ring{fd: int(fd), enterFd: int(fd), params: *p}
+	if err := r.mmap(); err != nil {
+		_ = r.Close()
+		return nil, fmt.Errorf("uring: mapping the rings: %w", err)
+	}
+	return r, nil
+}
+
+func (r *Ring) mmap() error {
+	p := &r.params
+	if p.Flags&(IORING_SETUP_NO_MMAP|IORING_SETUP_SQE128|IORING_SETUP_SQE_MIXED|IORING_SETUP_CQE_MIXED) != 0 {
+		return fmt.Errorf("setup flags %v: %w", p.Flags, errors.ErrUnsupported)
+	}
+	cqeSize := uintptr(unsafe.Sizeof(CQE{}))
+	if p.Flags&IORING_SETUP_CQE32 != 0 {
+		r.cq.shift = 1
+		cqeSize *= 2
+	}
+	sqSize := uintptr(p.SqOff.Array) + uintptr(p.SqEntries)*4
+	cqSize := uintptr(p.CqOff.Cqes) + uintptr(p.CqEntries)*cqeSize
+	if p.Features&IORING_FEAT_SINGLE_MMAP != 0 {
+		sqSize = max(sqSize, cqSize)
+	}
+	var err error
+	if r.ringMem, err = r.mapShared(IORING_OFF_SQ_RING, sqSize); err != nil {
+		return err
+	}
+	cqMem := r.ringMem
+	if p.Features&IORING_FEAT_SINGLE_MMAP == 0 {
+		if r.cqMem, err = r.mapShared(IORING_OFF_CQ_RING, cqSize); err != nil {
+			return err
+		}
+		cqMem = r.cqMem
+	}
+	sqeSize := uintptr(p.SqEntries) * unsafe.Sizeof(SQE{})
+	if r.sqeMem, err = r.mapShared(IORING_OFF_SQES, sqeSize); err != nil {
+		return err
+	}
+	r.initQueues(cqMem)
+	return nil
+}
+
+func (r *Ring) initQueues(cqMem []byte) {
+	p := &r.params
+	sq, cq := &r.sq, &r.cq
+
+	sq.khead = word(r.ringMem, p.SqOff.Head)
+	sq.ktail = word(r.ringMem, p.SqOff.Tail)
+	sq.kflags = word(r.ringMem, p.SqOff.Flags)
+	sq.kdropped = word(r.ringMem, p.SqOff.Dropped)
+	sq.mask = *word(r.ringMem, p.SqOff.RingMask)
+	sq.sqes = unsafe.Slice((*SQE)(unsafe.Pointer(&r.sqeMem[0])), p.SqEntries)
+	if p.Flags&IORING_SETUP_NO_SQARRAY == 0 {
+		sq.array = unsafe.Slice(word(r.ringMem, p.SqOff.Array), p.SqEntries)
+		for i := range sq.array {
+			sq.array[i] = uint32(i)
+		}
+	}
+
+	cq.khead = word(cqMem, p.CqOff.Head)
+	cq.ktail = word(cqMem, p.CqOff.Tail)
+	cq.kflags = word(cqMem, p.CqOff.Flags)
+	cq.koverflow = word(cqMem, p.CqOff.Overflow)
+	cq.mask = *word(cqMem, p.CqOff.RingMask)
+	slots := p.CqEntries << cq.shift
+	cq.cqes = unsafe.Slice((*CQE)(unsafe.Pointer(&cqMem[p.CqOff.Cqes])), slots)
+}
+
+// word returns the 32-bit word at byte offset off of shared memory.
+func word(mem []byte, off uint32) *uint32 {
+	return (*uint32)(unsafe.Pointer(&mem[off]))
+}
+
+func (r *Ring) mapShared(off uint64, size uintptr) ([]byte, error) {
+	mem, err := unix.Mmap(r.fd, int64(off), int(size), unix.PROT_READ|unix.PROT_WRITE,
+		unix.MAP_SHARED|unix.MAP_POPULATE)
+	if err != nil {
+		return nil, os.NewSyscallError("mmap", err)
+	}
+	// A forked child must not share the queues: it could submit in our name.
+	if err := unix.Madvise(mem, unix.MADV_DONTFORK); err != nil {
+		_ = unix.Munmap(mem)
+		return nil, os.NewSyscallError("madvise", err)
+	}
+	return mem, nil
+}
+
+// Close unmaps the queues and closes the ring's descriptor. The kernel cancels
+// what is still in flight in the background and may write into its buffers
+// until it has; whoever needs to reuse them waits for every completion first.
+func (r *Ring) Close() error {
+	var errs []error
+	for _, mem := range [][]byte{r.ringMem, r.cqMem, r.sqeMem} {
+		if mem != nil {
+			errs = append(errs, os.NewSyscallError("munmap", unix.Munmap(mem)))
+		}
+	}
+	r.ringMem, r.cqMem, r.sqeMem = nil, nil, nil
+	r.sq, r.cq = SubmissionQueue{}, CompletionQueue{}
+	if r.fd >= 0 {
+		errs = append(errs, os.NewSyscallError("close", unix.Close(r.fd)))
+		r.fd, r.enterFd = -1, -1
+	}
+	return errors.Join(errs...)
+}
+
+// SQ returns the ring's submission queue.
+func (r *Ring) SQ() *SubmissionQueue { return &r.sq }
+
+// CQ returns the ring's completion queue.
+func (r *Ring) CQ() *CompletionQueue { return &r.cq }
+
+// Fd returns the ring's file descriptor. It stays owned by the ring.
+func (r *Ring) Fd() int { return r.fd }
+
+// Params returns the parameters as the kernel filled them in: sizes, flags,
+// features and offsets.
+func (r *Ring) Params() Params { return r.params }
+
+// Features returns what the kernel reports it can do.
+func (r *Ring) Features() Features { return r.params.Features }
+
+// Flags returns the flags the ring was created with.
+func (r *Ring) Flags() SetupFlags { return r.params.Flags }
+
+// Enter submits up to toSubmit entries and, with ENTER_GETEVENTS, waits until
+// minComplete completions are there. It returns the number of entries that the
+// kernel consumed. Errors are a bare syscall.Errno, so that an event loop pays
+// nothing for the ones it expects: EINTR, EAGAIN, EBUSY (reap, then retry),
+// EBADR (completions were lost). See io_uring_enter(2).
+func (r *Ring) Enter(toSubmit, minComplete uint32, flags EnterFlags) (int, syscall.Errno) {
+	n, _, errno := syscall.Syscall6(unix.SYS_IO_URING_ENTER, uintptr(r.enterFd), uintptr(toSubmit),
+		uintptr(minComplete), uintptr(flags|r.enterBase), 0, 0)
+	return int(n), errno
+}
+
+// EnterNow is Enter without waiting and without telling Go's scheduler, which
+// makes it cheaper. The calling thread keeps its processor during the call.
+func (r *Ring) EnterNow(toSubmit uint32, flags EnterFlags) (int, syscall.Errno) {
+	n, _, errno := syscall.RawSyscall6(unix.SYS_IO_URING_ENTER, uintptr(r.enterFd), uintptr(toSubmit),
+		0, uintptr(flags|r.enterBase), 0, 0)
+	return int(n), errno
+}
+
+// EnterTimeout is Enter with a bound on the time that it waits; it fails with
+// ETIME when that has passed. A timeout that is not positive does not wait.
+// It needs FEAT_EXT_ARG (Linux 5.11).
+func (r *Ring) EnterTimeout(toSubmit, minComplete uint32, flags EnterFlags, timeout time.Duration) (int, syscall.Errno) {
+	timeout = max(timeout, 0)
+	r.ts = Timespec{Sec: int64(timeout / time.Second), Nsec: int64(timeout % time.Second)}
+	r.arg = GetEventsArg{Ts: uint64(uintptr(unsafe.Pointer(&r.ts)))}
+	n, _, errno := syscall.Syscall6(unix.SYS_IO_URING_ENTER, uintptr(r.enterFd), uintptr(toSubmit),
+		uintptr(minComplete), uintptr(flags|r.enterBase|IORING_ENTER_EXT_ARG),
+		uintptr(unsafe.Pointer(&r.arg)), unsafe.Sizeof(r.arg))
+	return int(n), errno
+}
+
+// Submit shows all prepared entries to the kernel and submits them without
+// waiting. It returns how many the kernel consumed, which can be fewer.
+func (r *Ring) Submit() (int, error) {
+	return r.SubmitAndWait(0, -1)
+}
+
+// SubmitAndWait submits all prepared entries and waits until at least n
+// completions can be reaped or the timeout has passed; a negative timeout
+// means no bound. Completions that are already there count. It retries when a
+// signal interrupts it, and reports a timeout as os.ErrDeadlineExceeded.
+func (r *Ring) SubmitAndWait(n uint32, timeout time.Duration) (int, error) {
+	var deadline time.Time
+	if timeout >= 0 {
+		deadline = time.Now().Add(timeout)
+	}
+	submitted := 0
+	for {
+		pending := r.sq.Flush()
+		missing := n - min(n, r.cq.Ready())
+		status := r.sq.Flags()
+		if pending == 0 && missing == 0 && status&(IORING_SQ_CQ_OVERFLOW|IORING_SQ_TASKRUN) == 0 {
+			return submitted, nil
+		}
+		var flags EnterFlags
+		if missing > 0 || status != 0 {
+			flags |= IORING_ENTER_GETEVENTS
+		}
+		if status&IORING_SQ_NEED_WAKEUP != 0 {
+			flags |= IORING_ENTER_SQ_WAKEUP
+		}
+		var done int
+		var errno syscall.Errno
+		if missing > 0 && timeout >= 0 {
+			done, errno = r.EnterTimeout(pending, n, flags, time.Until(deadline))
+		} else {
+			done, errno = r.Enter(pending, n, flags)
+		}
+		// An enter that submitted something says so, whatever became of the
+		// wait: the next turn looks at the queue again.
+		switch errno {
+		case 0:
+			submitted += done
+			if pending > 0 && done == 0 {
+				return submitted, os.NewSyscallError("io_uring_enter", syscall.EAGAIN)
+			}
+			if missing == 0 {
+				return submitted, nil
+			}
+		case syscall.EINTR:
+		case syscall.ETIME:
+			return submitted, os.ErrDeadlineExceeded
+		default:
+			return submitted, os.NewSyscallError("io_uring_enter", errno)
+		}
+	}
+}
+
+// String describes the ring for logs: its sizes, flags and features.
+func (r *Ring) String() string {
+	return fmt.Sprintf("io_uring{fd %d, sq %d, cq %d, flags %v, features %v}",
+		r.fd, r.params.SqEntries, r.params.CqEntries, r.params.Flags, r.params.Features)
+}

@@ -1,0 +1,88 @@
+package uring
+
+import (
+	"sync/atomic"
+)
+
+// SubmissionQueue is the user side of a ring's submission queue. Entries are
+// taken with Next, filled, and made visible to the kernel by Flush; the kernel
+// consumes them when the ring is entered (or by itself with SQPOLL).
+//
+// It is not safe for concurrent use, and exactly one goroutine at a time may
+// use it together with entering the ring.
+type SubmissionQueue struct {
+	// khead is written by the kernel as it consumes entries; ktail is ours.
+	khead, ktail, kflags, kdropped *uint32
+
+	sqes []SQE
+	mask uint32
+	// array maps ring positions to entries. It is filled once with the
+	// identity and is nil with NO_SQARRAY.
+	array []uint32
+
+	// head is the last value of khead that was read, tail counts the entries
+	// handed out by Next, published those that Flush has shown to the kernel.
+	head, tail, published uint32
+}
+
+// Entries returns the capacity of the queue, a power of two.
+func (q *SubmissionQueue) Entries() uint32 { return uint32(len(q.sqes)) }
+
+// Space returns how many entries Next can hand out before the kernel has to
+// consume some.
+func (q *SubmissionQueue) Space() uint32 {
+	space := q.Entries() - (q.tail - q.head)
+	if space == 0 {
+		// Pairs with the kernel's store-release of the head: entries below
+		// it have been read and may be overwritten.
+		q.head = atomic.LoadUint32(q.khead)
+		space = q.Entries() - (q.tail - q.head)
+	}
+	return space
+}
+
+// Next returns the next free entry, or nil when the queue is full. The entry
+// holds whatever it held before: fill it with one of the Prep methods, which
+// set every field. It belongs to the caller until the next Flush.
+func (q *SubmissionQueue) Next() *SQE {
+	if q.Space() == 0 {
+		return nil
+	}
+	sqe := &q.sqes[q.tail&q.mask]
+	q.tail++
+	return sqe
+}
+
+// Flush makes the entries handed out so far visible to the kernel and returns
+// how many it has not consumed yet: the number to submit when entering.
+func (q *SubmissionQueue) Flush() uint32 {
+	if q.published != q.tail {
+		// Pairs with the kernel's load-acquire of the tail: the entries are
+		// written before they are announced.
+		atomic.StoreUint32(q.ktail, q.tail)
+		q.published = q.tail
+	}
+	return q.Pending()
+}
+
+// Pending returns how many entries have been handed out and not yet been
+// consumed by the kernel.
+func (q *SubmissionQueue) Pending() uint32 {
+	// Pairs with the kernel's store-release of the head.
+	q.head = atomic.LoadUint32(q.khead)
+	return q.tail - q.head
+}
+
+// Flags returns the flags that the kernel sets for the submitter: whether an
+// SQPOLL thread must be woken, completions have overflowed, or task work is
+// waiting for the ring to be entered.
+func (q *SubmissionQueue) Flags() SQRingFlags {
+	// Pairs with the kernel's atomic or/and on the flags word.
+	return SQRingFlags(atomic.LoadUint32(q.kflags))
+}
+
+// Dropped returns how many invalid indexes the kernel found in the index
+// array. It stays zero unless the array is tampered with.
+func (q *SubmissionQueue) Dropped() uint32 {
+	return atomic.LoadUint32(q.kdropped)
+}
