@@ -86,8 +86,10 @@ var children = map[string]func(t *testing.T){
 		fmt.Println("went on")
 	},
 	"watchdog": func(t *testing.T) {
-		testkit.Watchdog(t, 50*time.Millisecond)
-		time.Sleep(75 * time.Millisecond)
+		testkit.Watchdog(t, 500*time.Millisecond)
+		for !t.Failed() { // half a second is left to end in
+			time.Sleep(time.Millisecond)
+		}
 	},
 	"watchdog hang": func(t *testing.T) {
 		testkit.Watchdog(t, 50*time.Millisecond)
@@ -218,7 +220,7 @@ func TestWatchdog(t *testing.T) {
 	code, out := runChild(t, "watchdog")
 	require.Equal(t, 1, code, out)
 	require.Contains(t, out, "--- FAIL: TestChild")
-	require.Contains(t, out, "TestChild is not done after 50ms")
+	require.Contains(t, out, "TestChild is not done after 500ms")
 	require.Contains(t, out, "testkit_test.TestChild(", "the stack of the test")
 
 	code, out = runChild(t, "watchdog hang")
