@@ -2,11 +2,11 @@ module github.com/yamanote-go/yamanote
 
 go 1.26.0
 
-require github.com/stretchr/testify v1.12.1
-
 require (
-	go.uber.org/atomic v1.12.0 // indirect
-	go.yaml.in/yaml/v3 v3.0.5 // indirect
-	golang.org/x/net v0.62.0 // indirect
-	golang.org/x/sys v0.49.0 // indirect
+	github.com/stretchr/testify v1.12.1
+	go.uber.org/atomic v1.12.0
+	golang.org/x/net v0.62.0
+	golang.org/x/sys v0.49.0
 )
+
+require go.yaml.in/yaml/v3 v3.0.5 // indirect
