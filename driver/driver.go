@@ -247,15 +247,15 @@ func (d *Driver) Submit(ctx context.Context, op *Op) error {
 	if waited {
 		d.stats.admissionWaits.Inc()
 	}
-	if err != nil {
-		return err
-	}
 	// The driver ends only when it sees closing and then no admitted
 	// operation: either it waits for this one or this sees closing.
-	if d.closing.Load() {
+	if err == nil && d.closing.Load() {
 		d.class(op).release()
-		d.kick()
-		return ErrClosed
+		err = ErrClosed
+	}
+	if err != nil {
+		d.kick() // the place given up may be what a closing driver waits for
+		return err
 	}
 	if !op.state.CompareAndSwap(stateIdle, stateActive) {
 		panic("driver: Submit of an Op that is already under way")
