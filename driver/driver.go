@@ -257,10 +257,12 @@ func (d *Driver) Submit(ctx context.Context, op *Op) error {
 		d.kick() // the place given up may be what a closing driver waits for
 		return err
 	}
-	if !op.state.CompareAndSwap(stateIdle, stateActive) {
+	if op.state.Load() != stateIdle {
 		panic("driver: Submit of an Op that is already under way")
 	}
 	op.place, op.cancelSeen, op.cancelDelay = placeQueued, false, 0
+	// From here on it can be cancelled, even before the driver has seen it.
+	op.state.Store(stateActive)
 	d.submitted.push(op)
 	d.kick()
 	return nil
@@ -270,7 +272,9 @@ func (d *Driver) Submit(ctx context.Context, op *Op) error {
 // was still under way and not yet being cancelled. Whatever it returns, the
 // terminal completion is the truth: ECANCELED, or the result if that won.
 //
-// Cancel must not run concurrently with a Submit of the same Op.
+// A Cancel that is late may find its Op in use for the next operation, and
+// cancel that: the owner of an Op that is used again must either exclude this
+// or submit again what was cancelled without a reason.
 func (d *Driver) Cancel(op *Op) bool {
 	if !op.state.CompareAndSwap(stateActive, stateCancelling) {
 		return false

@@ -170,7 +170,7 @@ func (l *loop) entered(errno syscall.Errno) {
 		// Out of memory for requests, or completions have to be reaped first.
 		l.congested = true
 		l.d.stats.busy.Inc()
-	case syscall.EBADR:
+	case errLost:
 		// Completions were dropped for lack of kernel memory: whose they were
 		// is unknown, so nothing on this ring can be trusted any more.
 		l.fail(fmt.Errorf("driver: the kernel has lost completions for lack of memory: %w", errno))

@@ -29,6 +29,12 @@ func Close(fd int) error {
 	return os.NewSyscallError("close", unix.Close(fd))
 }
 
+// Dup returns another descriptor for the same open file, close-on-exec.
+func Dup(fd int) (int, error) {
+	n, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
+	return n, os.NewSyscallError("fcntl", err)
+}
+
 // RecvNow receives into b what a socket holds, without waiting: EAGAIN says
 // that there is nothing. The calling thread does not tell Go's scheduler of
 // the call, which is short.
