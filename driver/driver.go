@@ -314,6 +314,7 @@ type ShutdownError struct {
 	Err  error            // the context's error
 }
 
+// Error says what is left.
 func (e *ShutdownError) Error() string {
 	return fmt.Sprintf("driver: shutdown: %v with operations still in flight: %v", e.Err, e.Left)
 }

@@ -36,6 +36,9 @@ func Dup(int) (int, error)                                           { return -1
 func RecvNow(int, []byte) (int, syscall.Errno)                       { return -1, syscall.EAGAIN }
 func SendNow(int, []byte) (int, syscall.Errno)                       { return -1, syscall.EAGAIN }
 func PreadNow(int, []byte, int64) (int, syscall.Errno)               { return -1, syscall.EAGAIN }
+func PwriteNow(int, []byte, int64) (int, syscall.Errno)              { return -1, syscall.EAGAIN }
+func Pwrite(int, []byte, int64) (int, error)                         { return -1, errors.ErrUnsupported }
+func Waits(int) (reads, writes bool)                                 { return false, false }
 func StreamSocket(int) (int, error)                                  { return -1, errors.ErrUnsupported }
 func Bind(int, *Sockaddr) error                                      { return errors.ErrUnsupported }
 func Getsockname(int, *Sockaddr) error                               { return errors.ErrUnsupported }
@@ -50,6 +53,9 @@ func SetLinger(int, int) error                                       { return er
 func ShutdownRead(int) error                                         { return errors.ErrUnsupported }
 func ShutdownWrite(int) error                                        { return errors.ErrUnsupported }
 func SetBlocking(int) error                                          { return errors.ErrUnsupported }
+
+// CurrentPosition as an offset means where the open file stands.
+const CurrentPosition = -1
 
 // The families of sockets.
 const (
