@@ -260,7 +260,7 @@ func (d *Driver) Submit(ctx context.Context, op *Op) error {
 	if op.state.Load() != stateIdle {
 		panic("driver: Submit of an Op that is already under way")
 	}
-	op.place, op.cancelSeen, op.cancelDelay = placeQueued, false, 0
+	op.place, op.cancelSeen, op.cancelDelay, op.resubmits = placeQueued, false, 0, 0
 	// From here on it can be cancelled, even before the driver has seen it.
 	op.state.Store(stateActive)
 	d.submitted.push(op)

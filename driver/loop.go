@@ -225,6 +225,7 @@ func (l *loop) completed(c uring.CQE) {
 	l.table.remove(op)
 	if c.Res == -int32(syscall.ECANCELED) && l.orphaned(op) {
 		op.place = placeQueued
+		op.resubmits++
 		l.backlog.push(op)
 		l.d.stats.resubmitted.Inc()
 		return
@@ -232,13 +233,18 @@ func (l *loop) completed(c uring.CQE) {
 	l.finish(op, Completion{Res: c.Res, Flags: c.Flags, Last: true})
 }
 
+// maxResubmits is how often an operation may come back cancelled by nobody
+// before that is taken for its result: some device may mean it.
+const maxResubmits = 1000
+
 // orphaned reports whether an operation was cancelled by nobody: the kernel
 // cancels what a thread has submitted when the thread ends. Go ends threads
 // whose locked goroutine returns, and the driver may have run on such a thread
 // before. The operation has not been done, so it can be submitted again.
 func (l *loop) orphaned(op *Op) bool {
 	const linked = uring.IOSQE_IO_LINK | uring.IOSQE_IO_HARDLINK
-	return op.state.Load() == stateActive && op.SQE.Flags&linked == 0 && !l.shutting
+	return op.state.Load() == stateActive && op.SQE.Flags&linked == 0 &&
+		op.resubmits < maxResubmits && !l.shutting
 }
 
 // finish ends an operation and tells its sink, unless a canceller is about to
