@@ -170,7 +170,6 @@ func (k *kernelRing) Next() *uring.SQE         { return k.ring.SQ().Next() }
 func (k *kernelRing) Pending() uint32          { return k.ring.SQ().Pending() }
 func (k *kernelRing) Flags() uring.SQRingFlags { return k.ring.SQ().Flags() }
 func (k *kernelRing) Reap(dst []uring.CQE) int { return k.ring.CQ().Reap(dst) }
-func (k *kernelRing) Lost() uint32             { return k.ring.CQ().Overflow() }
 func (k *kernelRing) Info() Info               { return k.info }
 
 func (k *kernelRing) Submit() (int, syscall.Errno) {

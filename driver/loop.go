@@ -29,7 +29,6 @@ type loop struct {
 	shutting  bool          // all that was in flight has been cancelled
 	congested bool          // the kernel has refused to take entries
 	backoff   time.Duration // how long the last sleep was because of that
-	lost      uint32        // completions the ring has reported lost
 	failed    error         // the ring is unusable since failedAt
 	failedAt  time.Time
 

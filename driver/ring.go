@@ -38,9 +38,6 @@ type Ring interface {
 	// Reap copies out completions, up to len(dst), without a system call.
 	Reap(dst []uring.CQE) int
 
-	// Lost returns how many completions the kernel has dropped for good.
-	Lost() uint32
-
 	// Arm prepares what Wake needs, if it is not in place. It may use a
 	// submission entry and reports whether it had what it needed.
 	Arm(userData uint64) bool

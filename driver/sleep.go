@@ -54,6 +54,11 @@ func (l *loop) sleep() {
 		return
 	}
 	d := l.d
+	if l.failed != nil {
+		// The ring may not even be able to wait.
+		time.Sleep(maxBackoff)
+		return
+	}
 	timeout := l.timeout()
 	if !l.ring.Arm(wakeData) {
 		// No entry free for what Wake needs, because the kernel refuses what
@@ -95,9 +100,6 @@ func (l *loop) timeout() time.Duration {
 	}
 	if len(l.retries) > 0 {
 		timeout = soonest(timeout, time.Until(l.nextRetry()))
-	}
-	if l.failed != nil {
-		timeout = soonest(timeout, maxBackoff)
 	}
 	return timeout
 }

@@ -81,11 +81,10 @@ const (
 // an error, not a signal.
 const msgNoSignal = 0x4000
 
-// request is an operation with its channel and what memory it may need.
+// request is an operation with the channel of the goroutine that waits for it.
 type request struct {
 	driver.Op
 	waiter *driver.Waiter
-	addr   *sys.Sockaddr
 }
 
 func newRequest() *request {
