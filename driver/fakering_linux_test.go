@@ -19,6 +19,9 @@ type fakeRing struct {
 	cq      []uring.CQE
 	ready   chan struct{} // has a token while cq may have something
 
+	signal  chan struct{} // has a token for AwaitSignal
+	signals bool
+
 	waiting map[uint64]bool // submitted and not completed
 
 	enter      []syscall.Errno // results of the next enters, 0 for none
@@ -36,6 +39,7 @@ func newFakeRing(entries int) *fakeRing {
 	return &fakeRing{
 		sqes:       make([]uring.SQE, entries),
 		ready:      make(chan struct{}, 1),
+		signal:     make(chan struct{}, 1),
 		waiting:    make(map[uint64]bool),
 		thenClosed: make(chan struct{}),
 	}
@@ -119,13 +123,39 @@ func (r *fakeRing) complete(ud uint64, res int32) {
 
 func (r *fakeRing) post(c uring.CQE) {
 	r.cq = append(r.cq, c)
+	if r.signals {
+		r.Poke()
+	}
 	select {
 	case r.ready <- struct{}{}:
 	default:
 	}
 }
 
-func (r *fakeRing) Wait(timeout time.Duration) (int, syscall.Errno) {
+func (r *fakeRing) Flush() uint32 { return r.Pending() }
+
+func (r *fakeRing) Signal(on bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.signals = on
+}
+
+func (r *fakeRing) Ready() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.cq) > 0
+}
+
+func (r *fakeRing) AwaitSignal() { <-r.signal }
+
+func (r *fakeRing) Poke() {
+	select {
+	case r.signal <- struct{}{}:
+	default:
+	}
+}
+
+func (r *fakeRing) Wait(_ uint32, timeout time.Duration) (int, syscall.Errno) {
 	n, errno := r.Submit()
 	if errno != 0 {
 		return n, errno

@@ -53,6 +53,7 @@ const (
 	StrategyDefault   = driver.StrategyDefault
 	StrategyGoroutine = driver.StrategyGoroutine
 	StrategyThread    = driver.StrategyThread
+	StrategyShared    = driver.StrategyShared
 )
 
 // Strategies lists the strategies that can be chosen.

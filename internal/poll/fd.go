@@ -157,14 +157,14 @@ func (fd *FD) run(s *side, r *request, prep func(*request)) (driver.Completion, 
 	for {
 		prep(r)
 		r.Waits = true
-		if err := fd.driver.Submit(context.Background(), &r.Op); err != nil {
+		if err := fd.driver.Enqueue(context.Background(), &r.Op); err != nil {
 			return driver.Completion{}, runtimeClosed(err)
 		}
 		s.current.Store(&r.Op)
 		if s.fate.Load() != 0 {
 			fd.driver.Cancel(&r.Op)
 		}
-		c := <-r.waiter.Done()
+		c := fd.driver.Await(r.waiter)
 		s.current.Store(nil)
 		r.Buf = nil
 		switch errno := c.Err(); errno {

@@ -46,11 +46,11 @@ func (fd *FD) once(prep func(*request)) (driver.Completion, error) {
 	defer requests.Put(r)
 	for {
 		prep(r)
-		if err := fd.driver.Submit(context.Background(), &r.Op); err != nil {
+		if err := fd.driver.Enqueue(context.Background(), &r.Op); err != nil {
 			r.Buf = nil
 			return driver.Completion{}, runtimeClosed(err)
 		}
-		c := <-r.waiter.Done()
+		c := fd.driver.Await(r.waiter)
 		r.Buf = nil
 		switch errno := c.Err(); errno {
 		case nil:
