@@ -20,6 +20,20 @@ import (
 // number.
 const blockSize = 4096
 
+// tempDir returns the directory for the file: what was asked for, or else the
+// usual one, unless that is in memory and the other one is not.
+func tempDir(dir string) string {
+	const onDisk = "/var/tmp"
+	if dir != "" {
+		return dir
+	}
+	dir = os.TempDir()
+	if info, err := os.Stat(onDisk); inMemory(dir) && err == nil && info.IsDir() && !inMemory(onDisk) {
+		return onDisk
+	}
+	return dir
+}
+
 // createFile writes the file to read and returns its name.
 func createFile(ctx context.Context, dir string, mib int) (path string, err error) {
 	f, err := os.CreateTemp(dir, "yamanote-tour-*")

@@ -68,7 +68,7 @@ func (o *options) flags(fs *flag.FlagSet) {
 	fs.DurationVar(&o.round, "round", 0, "duration of a round (default 300ms, quick 150ms)")
 	fs.StringVar(&o.conns, "conns", "", "numbers of echo connections, with commas (default 1,64,256, quick 1,64)")
 	fs.IntVar(&o.mib, "mib", 0, "size of the file in MiB (default 256, quick 128)")
-	fs.StringVar(&o.dir, "dir", "", "`directory` for the temporary file (default the system's)")
+	fs.StringVar(&o.dir, "dir", "", "`directory` for the temporary file (default the usual one, or /var/tmp if that is in memory)")
 	fs.BoolVar(&o.strace, "strace", true, "where strace is installed, count system calls with it, in one more round")
 	fs.DurationVar(&o.limit, "limit", 0, "give up after this time (default 3m, quick 1m)")
 }

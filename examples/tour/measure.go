@@ -253,14 +253,15 @@ const (
 	stdAhead
 )
 
-// verdict says who is ahead: only if the rounds agree, but for one in five, in
-// which something else may have kept the machine busy.
+// verdict says who is ahead: only if there are three rounds or more and they
+// agree, but for one in five, in which something else may have kept the machine
+// busy.
 func (o *outcome) verdict() int {
 	const margin = 1.02
 	all := o.ratios()
 	strange := len(all) / 5
 	switch {
-	case len(all) == 0:
+	case len(all) < 3:
 	case all[strange] > margin:
 		return ringAhead
 	case all[len(all)-1-strange] < 1/margin:

@@ -48,6 +48,7 @@ func (t *tour) walk(ctx context.Context, conns []int) error {
 			return err
 		}
 	}
+	t.dir = tempDir(t.dir)
 	t.show("writing a file of %d MiB", t.mib)
 	if t.path, err = createFile(ctx, t.dir, t.mib); err != nil {
 		return err
@@ -60,6 +61,10 @@ func (t *tour) walk(ctx context.Context, conns []int) error {
 	}
 	t.heading("Files", fmt.Sprintf("%d goroutines read blocks of 4 KiB at random from a file of %d MiB, with ReadAt.", readers, t.mib))
 	for _, w := range fileWorkloads() {
+		if w.direct && inMemory(t.dir) {
+			t.skipped = append(t.skipped, "reading past the page cache, since "+t.dir+" is in memory (-dir takes another directory)")
+			continue
+		}
 		if err := t.one(ctx, w, sides, traced); err != nil {
 			return err
 		}
@@ -74,13 +79,13 @@ func (t *tour) straceOrNot(ctx context.Context) {
 	}
 	if _, err := exec.LookPath("strace"); err != nil {
 		t.strace = false
-		t.skipped = append(t.skipped, "strace is not installed, so that the standard library's system calls are not known")
+		t.skipped = append(t.skipped, "the standard library's system calls, since strace is not installed")
 		return
 	}
 	// In some containers it is installed and may not trace.
 	if err := exec.CommandContext(ctx, "strace", "-qq", "-o", "/dev/null", "true").Run(); err != nil {
 		t.strace = false
-		t.skipped = append(t.skipped, "strace may not trace here, so that the standard library's system calls are not known")
+		t.skipped = append(t.skipped, "the standard library's system calls, since strace may not trace here")
 	}
 }
 
@@ -117,9 +122,7 @@ func (t *tour) one(ctx context.Context, w workload, sides, traced []side) error 
 	o, err := t.measure(ctx, w, sides, traced)
 	var r *refusal
 	if w.direct && errors.As(err, &r) && r.who == who("files", "std") {
-		text := "reading past the page cache does not work on this file system (-dir takes another): " + r.text
-		t.skipped = append(t.skipped, text)
-		fmt.Fprintf(t.out, "\n%s\n%s\n", w.title, wrap(text, lineWidth))
+		t.skipped = append(t.skipped, "reading past the page cache, which does not work in "+t.dir+" (-dir takes another directory): "+r.text)
 		return nil
 	}
 	if err != nil {
