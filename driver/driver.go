@@ -224,7 +224,7 @@ func (d *Driver) Info() Info { return d.info }
 // Strategy returns how the driver waits.
 func (d *Driver) Strategy() Strategy {
 	if d.cfg.Strategy == StrategyDefault {
-		return StrategyGoroutine
+		return StrategyShared
 	}
 	return d.cfg.Strategy
 }

@@ -1,6 +1,17 @@
 package driver
 
-import "go.uber.org/atomic"
+import (
+	"go.uber.org/atomic"
+
+	"github.com/yamanote-go/yamanote/internal/sys"
+)
+
+// inlineCounters are one part of the counters that many goroutines write at
+// once, in a cache line of its own.
+type inlineCounters struct {
+	tried, done atomic.Uint64
+	_           [48]byte
+}
 
 // counters are written by the driver goroutine, except for the first group, and
 // read by Stats.
@@ -8,8 +19,7 @@ type counters struct {
 	// Written by producers.
 	wakes          atomic.Uint64
 	admissionWaits atomic.Uint64
-	inlineDone     atomic.Uint64
-	inlineTried    atomic.Uint64
+	inline         [sys.Stripes]inlineCounters
 
 	enters       atomic.Uint64
 	sleeps       atomic.Uint64
@@ -63,6 +73,11 @@ type Stats struct {
 // busy driver's do not belong to exactly one moment.
 func (d *Driver) Stats() Stats {
 	c := &d.stats
+	var tried, done uint64
+	for i := range c.inline {
+		tried += c.inline[i].tried.Load()
+		done += c.inline[i].done.Load()
+	}
 	return Stats{
 		Enters:         c.enters.Load(),
 		Wakes:          c.wakes.Load(),
@@ -80,8 +95,8 @@ func (d *Driver) Stats() Stats {
 		SQFull:         c.sqFull.Load(),
 		Busy:           c.busy.Load(),
 		Overflows:      c.overflows.Load(),
-		InlineTried:    c.inlineTried.Load(),
-		InlineDone:     c.inlineDone.Load(),
+		InlineTried:    tried,
+		InlineDone:     done,
 		AdmissionWaits: c.admissionWaits.Load(),
 		InFlight:       d.finite.used.Load() + d.waiting.used.Load(),
 	}
@@ -90,9 +105,10 @@ func (d *Driver) Stats() Stats {
 // NoteInline counts an operation that its goroutine tried by a non-blocking
 // system call, and whether that did it.
 func (d *Driver) NoteInline(done bool) {
-	d.stats.inlineTried.Inc()
+	c := &d.stats.inline[sys.Stripe()]
+	c.tried.Inc()
 	if done {
-		d.stats.inlineDone.Inc()
+		c.done.Inc()
 	}
 }
 

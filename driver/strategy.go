@@ -12,7 +12,7 @@ type Strategy uint8
 
 const (
 	// StrategyDefault is the strategy that measured best, at present
-	// StrategyGoroutine.
+	// StrategyShared.
 	StrategyDefault Strategy = iota
 
 	// StrategyGoroutine drives the ring from an ordinary goroutine, with
@@ -86,11 +86,11 @@ type conductor interface {
 
 func newConductor(s Strategy) (conductor, error) {
 	switch s {
-	case StrategyDefault, StrategyGoroutine:
+	case StrategyGoroutine:
 		return newDedicated(goroutinePacer{}), nil
 	case StrategyThread:
 		return newDedicated(threadPacer{}), nil
-	case StrategyShared:
+	case StrategyDefault, StrategyShared:
 		return new(shared), nil
 	}
 	return nil, fmt.Errorf("driver: unknown strategy %v", s)
