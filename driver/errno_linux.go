@@ -5,3 +5,6 @@ import "syscall"
 // errLost is what the kernel says, once, after it has dropped completions for
 // lack of memory.
 const errLost = syscall.EBADR
+
+// errTime is what a wait fails with whose time is up.
+const errTime = syscall.ETIME

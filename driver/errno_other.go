@@ -4,5 +4,9 @@ package driver
 
 import "syscall"
 
-// errLost is EBADR of Linux; nothing returns it elsewhere.
-const errLost = syscall.Errno(53)
+// errLost and errTime are EBADR and ETIME of Linux; nothing returns them
+// elsewhere.
+const (
+	errLost = syscall.Errno(53)
+	errTime = syscall.Errno(62)
+)

@@ -151,7 +151,7 @@ func (l *loop) enter() {
 func (l *loop) entered(errno syscall.Errno) {
 	l.congested = false
 	switch errno {
-	case 0, syscall.EINTR, syscall.ETIME:
+	case 0, syscall.EINTR, errTime:
 		// A signal (Go preempts by signals) or the timeout: look again. What
 		// was not submitted still is pending.
 		l.congested = errno == 0 && l.ring.Pending() > 0

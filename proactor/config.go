@@ -59,6 +59,9 @@ const (
 // Strategies lists the strategies that can be chosen.
 func Strategies() []Strategy { return driver.Strategies() }
 
+// ParseStrategy returns the strategy with the given name.
+func ParseStrategy(name string) (Strategy, error) { return driver.ParseStrategy(name) }
+
 // Features are parts of io_uring that can be done without; see package driver.
 type Features = driver.Features
 

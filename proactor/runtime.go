@@ -60,29 +60,21 @@ func New(cfg Config) (*Runtime, error) {
 			return nil, err
 		}
 		rt.drivers, rt.reason = nil, err
-		warnNoRing(err)
 		return rt, nil
 	}
 	return rt, nil
 }
 
-// warnNoRing logs, once for the process, why there is no ring.
-func warnNoRing(err error) {
-	warned.Do(func() {
-		slog.Warn("yamanote: running on the standard library", "reason", err)
-	})
-}
-
-var warned sync.Once
-
 var (
 	defaultMu sync.Mutex
 	defaultRT *Runtime
+	warned    sync.Once
 )
 
 // Default returns the process-wide Runtime, which it starts when it is first
 // called, and again after it has been shut down. It is configured by the
-// environment; an environment that makes no sense is logged and ignored.
+// environment. That there is no ring, or that the environment makes no sense, is
+// logged once.
 func Default() *Runtime {
 	defaultMu.Lock()
 	defer defaultMu.Unlock()
@@ -91,8 +83,13 @@ func Default() *Runtime {
 	}
 	rt, err := New(Config{})
 	if err != nil {
-		slog.Error("yamanote: the default runtime stands on the standard library", "reason", err)
 		rt = &Runtime{cfg: Config{Mode: ModeStd}, reason: fmt.Errorf("%w: %w", ErrNoRing, err)}
+	}
+	if !rt.HasRing() && rt.cfg.Mode != ModeStd || err != nil {
+		// Nobody has asked for this, so say it where somebody may see it.
+		warned.Do(func() {
+			slog.Warn("yamanote: no io_uring, so the standard library does the work", "reason", rt.reason)
+		})
 	}
 	defaultRT = rt
 	return rt

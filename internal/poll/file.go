@@ -19,20 +19,25 @@ import (
 // What the page cache has is read by the calling goroutine, since that costs
 // less than asking anybody; what has to come from the disk is read by the
 // ring. Writes go to the page cache the same way. A file system that cannot
-// say beforehand whether a write would wait makes the ring hand it to a thread
-// of the kernel, which costs far more than it gains: there the caller writes
-// as it would without a ring.
+// say beforehand whether it would wait (ext4 for writes; tmpfs, which never
+// does) makes the ring hand the operation to a thread of the kernel, which
+// costs far more than it gains: there the caller reads and writes as it would
+// without a ring.
 type File struct {
 	*FD
-	waitsRead, waitsWrite bool        // the disk is always waited for
-	cannotTell            atomic.Bool // writes: RWF_NOWAIT is not supported
-	cannotTellRead        atomic.Bool // reads: likewise
+	reads, writes direction
+}
+
+// direction is what is known about a file's reads or writes.
+type direction struct {
+	waits      bool        // for the disk, always
+	cannotTell atomic.Bool // RWF_NOWAIT is not supported
 }
 
 // NewFile makes a File of a descriptor that was opened with the given flags.
 func NewFile(rt *proactor.Runtime, sysfd, flag int) *File {
 	f := &File{FD: New(rt, sysfd)}
-	f.waitsRead, f.waitsWrite = sys.Waits(flag)
+	f.reads.waits, f.writes.waits = sys.Waits(flag)
 	return f
 }
 
@@ -84,18 +89,8 @@ func (f *File) Read(b []byte) (int, error) {
 }
 
 func (f *File) read(b []byte, off int64) (int, error) {
-	if !f.waitsRead && !f.cannotTellRead.Load() {
-		n, errno := sys.PreadNow(f.sysfd, b, off)
-		f.driver.NoteInline(errno == 0)
-		switch errno {
-		case 0:
-			return n, nil
-		case syscall.EAGAIN, syscall.EINTR:
-		case syscall.EOPNOTSUPP, syscall.ENOSYS:
-			f.cannotTellRead.Store(true)
-		default:
-			return 0, errno
-		}
+	if n, done, err := f.inline(&f.reads, sys.PreadNow, sys.Pread, b, off); done {
+		return n, err
 	}
 	c, err := f.once(func(r *request) {
 		r.Buf, r.Waits = b, false
@@ -105,6 +100,36 @@ func (f *File) read(b []byte, off int64) (int, error) {
 		return 0, err
 	}
 	return int(c.Res), nil
+}
+
+// inline reads or writes by a system call of the calling goroutine, if that
+// does not wait or if the file cannot tell. It reports whether it is done.
+func (f *File) inline(d *direction, now func(int, []byte, int64) (int, syscall.Errno),
+	waiting func(int, []byte, int64) (int, error), b []byte, off int64) (int, bool, error) {
+	if d.waits {
+		return 0, false, nil
+	}
+	if !d.cannotTell.Load() {
+		n, errno := now(f.sysfd, b, off)
+		f.driver.NoteInline(errno == 0)
+		switch errno {
+		case 0:
+			return n, true, nil
+		case syscall.EAGAIN, syscall.EINTR:
+			return 0, false, nil
+		case syscall.EOPNOTSUPP, syscall.ENOSYS:
+			d.cannotTell.Store(true)
+		default:
+			return 0, true, errno
+		}
+	}
+	for {
+		n, err := waiting(f.sysfd, b, off)
+		if err != syscall.EINTR {
+			f.driver.NoteInline(true)
+			return max(n, 0), true, err
+		}
+	}
 }
 
 // WriteAt writes all of b at an offset, or returns how much it wrote and why
@@ -149,22 +174,8 @@ func unexpected(err error) error {
 
 // write writes once; it can write less than all of b.
 func (f *File) write(b []byte, off int64) (int, error) {
-	if !f.waitsWrite {
-		if f.cannotTell.Load() {
-			return f.writeWaiting(b, off)
-		}
-		n, errno := sys.PwriteNow(f.sysfd, b, off)
-		f.driver.NoteInline(errno == 0)
-		switch errno {
-		case 0:
-			return n, nil
-		case syscall.EAGAIN, syscall.EINTR:
-		case syscall.EOPNOTSUPP, syscall.ENOSYS:
-			f.cannotTell.Store(true)
-			return f.writeWaiting(b, off)
-		default:
-			return 0, errno
-		}
+	if n, done, err := f.inline(&f.writes, sys.PwriteNow, sys.Pwrite, b, off); done {
+		return n, err
 	}
 	c, err := f.once(func(r *request) {
 		r.Buf, r.Waits = b, false
@@ -174,17 +185,6 @@ func (f *File) write(b []byte, off int64) (int, error) {
 		return 0, err
 	}
 	return int(c.Res), nil
-}
-
-// writeWaiting writes by a system call that may wait.
-func (f *File) writeWaiting(b []byte, off int64) (int, error) {
-	for {
-		n, err := sys.Pwrite(f.sysfd, b, off)
-		if err != syscall.EINTR {
-			f.driver.NoteInline(true)
-			return max(n, 0), err
-		}
-	}
 }
 
 // Seek runs f, which changes the file's position, when no Read or Write does.

@@ -84,6 +84,15 @@ func now(trap uintptr, fd int, b []byte, off int64) (int, syscall.Errno) {
 	return int(n), errno
 }
 
+// Pread reads at offset off, or at the current position, and waits as long as
+// it takes.
+func Pread(fd int, b []byte, off int64) (int, error) {
+	if off == CurrentPosition {
+		return syscall.Read(fd, b)
+	}
+	return syscall.Pread(fd, b, off)
+}
+
 // Pwrite writes at offset off, or at the current position, and waits as long
 // as it takes.
 func Pwrite(fd int, b []byte, off int64) (int, error) {

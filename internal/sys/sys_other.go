@@ -37,6 +37,7 @@ func RecvNow(int, []byte) (int, syscall.Errno)                       { return -1
 func SendNow(int, []byte) (int, syscall.Errno)                       { return -1, syscall.EAGAIN }
 func PreadNow(int, []byte, int64) (int, syscall.Errno)               { return -1, syscall.EAGAIN }
 func PwriteNow(int, []byte, int64) (int, syscall.Errno)              { return -1, syscall.EAGAIN }
+func Pread(int, []byte, int64) (int, error)                          { return -1, errors.ErrUnsupported }
 func Pwrite(int, []byte, int64) (int, error)                         { return -1, errors.ErrUnsupported }
 func Waits(int) (reads, writes bool)                                 { return false, false }
 func StreamSocket(int) (int, error)                                  { return -1, errors.ErrUnsupported }
