@@ -13,6 +13,7 @@ import (
 // the SubmissionQueue of the same ring.
 type CompletionQueue struct {
 	// ktail is written by the kernel as it posts completions; khead is ours.
+	// kflags is nil before Linux 5.8.
 	khead, ktail, kflags, koverflow *uint32
 
 	// cqes are the 16-byte slots; an entry takes 1<<shift of them.
@@ -93,5 +94,22 @@ func (q *CompletionQueue) Overflow() uint32 {
 // EventfdEnabled reports whether a registered eventfd is signalled for new
 // completions.
 func (q *CompletionQueue) EventfdEnabled() bool {
-	return CQRingFlags(atomic.LoadUint32(q.kflags))&IORING_CQ_EVENTFD_DISABLED == 0
+	return q.kflags == nil || CQRingFlags(atomic.LoadUint32(q.kflags))&IORING_CQ_EVENTFD_DISABLED == 0
+}
+
+// EnableEventfd says whether a registered eventfd is signalled for new
+// completions: one that polls anyway saves the kernel the work. It reports
+// whether the kernel listens to it, as it does since Linux 5.8.
+func (q *CompletionQueue) EnableEventfd(on bool) bool {
+	if q.kflags == nil {
+		return on
+	}
+	// The kernel only reads the word; a signal that it was about to give may
+	// still come.
+	if on {
+		atomic.AndUint32(q.kflags, ^uint32(IORING_CQ_EVENTFD_DISABLED))
+	} else {
+		atomic.OrUint32(q.kflags, uint32(IORING_CQ_EVENTFD_DISABLED))
+	}
+	return true
 }
