@@ -182,6 +182,13 @@ func socketPair(t testing.TB) (a, b int) {
 	return fds[0], fds[1]
 }
 
+func write(t testing.TB, fd int, text string) {
+	t.Helper()
+	n, err := unix.Write(fd, []byte(text))
+	require.NoError(t, err)
+	require.Equal(t, len(text), n)
+}
+
 const childEnv = "YAMANOTE_URING_CHILD"
 
 // child returns true in a process that runs nothing but this test, with its

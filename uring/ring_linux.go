@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"syscall"
-	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -180,95 +179,6 @@ func (r *Ring) Features() Features { return r.params.Features }
 
 // Flags returns the flags the ring was created with.
 func (r *Ring) Flags() SetupFlags { return r.params.Flags }
-
-// Enter submits up to toSubmit entries and, with ENTER_GETEVENTS, waits until
-// minComplete completions are there. It returns the number of entries that the
-// kernel consumed. Errors are a bare syscall.Errno, so that an event loop pays
-// nothing for the ones it expects: EINTR, EAGAIN, EBUSY (reap, then retry),
-// EBADR (completions were lost). See io_uring_enter(2).
-func (r *Ring) Enter(toSubmit, minComplete uint32, flags EnterFlags) (int, syscall.Errno) {
-	n, _, errno := syscall.Syscall6(unix.SYS_IO_URING_ENTER, uintptr(r.enterFd), uintptr(toSubmit),
-		uintptr(minComplete), uintptr(flags|r.enterBase), 0, 0)
-	return int(n), errno
-}
-
-// EnterNow is Enter without waiting and without telling Go's scheduler, which
-// makes it cheaper. The calling thread keeps its processor during the call.
-func (r *Ring) EnterNow(toSubmit uint32, flags EnterFlags) (int, syscall.Errno) {
-	n, _, errno := syscall.RawSyscall6(unix.SYS_IO_URING_ENTER, uintptr(r.enterFd), uintptr(toSubmit),
-		0, uintptr(flags|r.enterBase), 0, 0)
-	return int(n), errno
-}
-
-// EnterTimeout is Enter with a bound on the time that it waits; it fails with
-// ETIME when that has passed. A timeout that is not positive does not wait.
-// It needs FEAT_EXT_ARG (Linux 5.11).
-func (r *Ring) EnterTimeout(toSubmit, minComplete uint32, flags EnterFlags, timeout time.Duration) (int, syscall.Errno) {
-	timeout = max(timeout, 0)
-	r.ts = Timespec{Sec: int64(timeout / time.Second), Nsec: int64(timeout % time.Second)}
-	r.arg = GetEventsArg{Ts: uint64(uintptr(unsafe.Pointer(&r.ts)))}
-	n, _, errno := syscall.Syscall6(unix.SYS_IO_URING_ENTER, uintptr(r.enterFd), uintptr(toSubmit),
-		uintptr(minComplete), uintptr(flags|r.enterBase|IORING_ENTER_EXT_ARG),
-		uintptr(unsafe.Pointer(&r.arg)), unsafe.Sizeof(r.arg))
-	return int(n), errno
-}
-
-// Submit shows all prepared entries to the kernel and submits them without
-// waiting. It returns how many the kernel consumed, which can be fewer.
-func (r *Ring) Submit() (int, error) {
-	return r.SubmitAndWait(0, -1)
-}
-
-// SubmitAndWait submits all prepared entries and waits until at least n
-// completions can be reaped or the timeout has passed; a negative timeout
-// means no bound. Completions that are already there count. It retries when a
-// signal interrupts it, and reports a timeout as os.ErrDeadlineExceeded.
-func (r *Ring) SubmitAndWait(n uint32, timeout time.Duration) (int, error) {
-	var deadline time.Time
-	if timeout >= 0 {
-		deadline = time.Now().Add(timeout)
-	}
-	submitted := 0
-	for {
-		pending := r.sq.Flush()
-		missing := n - min(n, r.cq.Ready())
-		status := r.sq.Flags()
-		if pending == 0 && missing == 0 && status&(IORING_SQ_CQ_OVERFLOW|IORING_SQ_TASKRUN) == 0 {
-			return submitted, nil
-		}
-		var flags EnterFlags
-		if missing > 0 || status != 0 {
-			flags |= IORING_ENTER_GETEVENTS
-		}
-		if status&IORING_SQ_NEED_WAKEUP != 0 {
-			flags |= IORING_ENTER_SQ_WAKEUP
-		}
-		var done int
-		var errno syscall.Errno
-		if missing > 0 && timeout >= 0 {
-			done, errno = r.EnterTimeout(pending, n, flags, time.Until(deadline))
-		} else {
-			done, errno = r.Enter(pending, n, flags)
-		}
-		// An enter that submitted something says so, whatever became of the
-		// wait: the next turn looks at the queue again.
-		switch errno {
-		case 0:
-			submitted += done
-			if pending > 0 && done == 0 {
-				return submitted, os.NewSyscallError("io_uring_enter", syscall.EAGAIN)
-			}
-			if missing == 0 {
-				return submitted, nil
-			}
-		case syscall.EINTR:
-		case syscall.ETIME:
-			return submitted, os.ErrDeadlineExceeded
-		default:
-			return submitted, os.NewSyscallError("io_uring_enter", errno)
-		}
-	}
-}
 
 // String describes the ring for logs: its sizes, flags and features.
 func (r *Ring) String() string {
