@@ -13,10 +13,9 @@ import (
 // Ring is an io_uring instance: its descriptor, its two queues and the memory
 // that is shared with the kernel.
 //
-// A Ring is not safe for concurrent use except where a method says so. Which
-// threads may enter and register depends on the setup flags: with
-// SINGLE_ISSUER only the thread that enabled the ring may, all others get
-// EEXIST.
+// A Ring is not safe for concurrent use, with the exceptions that the package
+// comment lists, and neither is a copy of it of any use. Which threads may
+// enter and register depends on the setup flags.
 type Ring struct {
 	fd     int
 	params Params
@@ -28,9 +27,11 @@ type Ring struct {
 	sqeMem  []byte
 
 	// enterFd is fd, or its index after RegisterRingFd with enterBase set to
-	// ENTER_REGISTERED_RING.
+	// ENTER_REGISTERED_RING. The index means this ring on the thread enterTid
+	// only.
 	enterFd   int
 	enterBase EnterFlags
+	enterTid  int
 
 	// arg and ts are what EnterTimeout passes to the kernel. They are fields
 	// because the kernel follows arg.Ts: it must not point into a stack.
@@ -116,7 +117,9 @@ func (r *Ring) initQueues(cqMem []byte) {
 
 	cq.khead = word(cqMem, p.CqOff.Head)
 	cq.ktail = word(cqMem, p.CqOff.Tail)
-	cq.kflags = word(cqMem, p.CqOff.Flags)
+	if p.CqOff.Flags != 0 { // Linux 5.8
+		cq.kflags = word(cqMem, p.CqOff.Flags)
+	}
 	cq.koverflow = word(cqMem, p.CqOff.Overflow)
 	cq.mask = *word(cqMem, p.CqOff.RingMask)
 	slots := p.CqEntries << cq.shift
@@ -145,18 +148,29 @@ func (r *Ring) mapShared(off uint64, size uintptr) ([]byte, error) {
 // Close unmaps the queues and closes the ring's descriptor. The kernel cancels
 // what is still in flight in the background and may write into its buffers
 // until it has; whoever needs to reuse them waits for every completion first.
+//
+// After RegisterRingFd, Close must be called on the thread that registered:
+// elsewhere the registration remains, and with it the ring in the kernel, until
+// that thread ends. Entries that Next returned must not be touched any more.
+// Closing twice is harmless.
 func (r *Ring) Close() error {
 	var errs []error
+	if r.enterBase != 0 && r.enterTid == unix.Gettid() {
+		errs = append(errs, r.UnregisterRingFd())
+	}
 	for _, mem := range [][]byte{r.ringMem, r.cqMem, r.sqeMem} {
 		if mem != nil {
 			errs = append(errs, os.NewSyscallError("munmap", unix.Munmap(mem)))
 		}
 	}
 	r.ringMem, r.cqMem, r.sqeMem = nil, nil, nil
-	r.sq, r.cq = SubmissionQueue{}, CompletionQueue{}
+	// What is left is a queue without room and one without completions.
+	zero := new(uint32)
+	r.sq = SubmissionQueue{khead: zero, ktail: zero, kflags: zero, kdropped: zero}
+	r.cq = CompletionQueue{khead: zero, ktail: zero, koverflow: zero}
 	if r.fd >= 0 {
 		errs = append(errs, os.NewSyscallError("close", unix.Close(r.fd)))
-		r.fd, r.enterFd = -1, -1
+		r.fd, r.enterFd, r.enterBase = -1, -1, 0
 	}
 	return errors.Join(errs...)
 }
