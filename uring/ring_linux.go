@@ -45,13 +45,22 @@ type Ring struct {
 // flags are used.
 //
 // The descriptor is close-on-exec, and the shared memory is not inherited by
-// fork. A failure is a *SetupError that names the likely cause and the remedy.
-// See io_uring_setup(2).
+// fork. Whoever creates a ring closes it: there is no finalizer.
+//
+// A failure is a *SetupError that names the likely cause and the remedy. It
+// unwraps to the errno, so that errors.Is finds fs.ErrPermission where io_uring
+// is forbidden and errors.ErrUnsupported where it does not exist. See
+// io_uring_setup(2).
 func New(entries uint32, p *Params) (*Ring, error) {
 	if p == nil {
 		p = new(Params)
 	}
 	want := *p
+	if p.Flags&unmappable != 0 {
+		// Refused before the kernel sees it: it would write to memory that
+		// the caller named, or return an index that is no descriptor.
+		return nil, newSetupError(entries, want, syscall.ENOTSUP)
+	}
 	fd, _, errno := syscall.Syscall(unix.SYS_IO_URING_SETUP, uintptr(entries), uintptr(unsafe.Pointer(p)), 0)
 	if errno != 0 {
 		return nil, newSetupError(entries, want, errno)
@@ -64,11 +73,13 @@ func New(entries uint32, p *Params) (*Ring, error) {
 	return r, nil
 }
 
+// unmappable are the flags with which rings have a form that the queues of this
+// package do not know.
+const unmappable = IORING_SETUP_NO_MMAP | IORING_SETUP_REGISTERED_FD_ONLY | IORING_SETUP_SQE128 |
+	IORING_SETUP_SQE_MIXED | IORING_SETUP_CQE_MIXED | IORING_SETUP_SQ_REWIND
+
 func (r *Ring) mmap() error {
 	p := &r.params
-	if p.Flags&(IORING_SETUP_NO_MMAP|IORING_SETUP_SQE128|IORING_SETUP_SQE_MIXED|IORING_SETUP_CQE_MIXED) != 0 {
-		return fmt.Errorf("setup flags %v: %w", p.Flags, errors.ErrUnsupported)
-	}
 	cqeSize := uintptr(unsafe.Sizeof(CQE{}))
 	if p.Flags&IORING_SETUP_CQE32 != 0 {
 		r.cq.shift = 1

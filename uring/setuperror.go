@@ -1,7 +1,6 @@
 package uring
 
 import (
-	"errors"
 	"fmt"
 	"syscall"
 )
@@ -16,6 +15,7 @@ type SetupError struct {
 	Remedy  string        // what to do, a clause without full stop
 }
 
+// Error says what failed, why, and what to do.
 func (e *SetupError) Error() string {
 	return fmt.Sprintf("io_uring_setup(%d entries, flags %v): %v: %s; %s",
 		e.Entries, e.Flags, e.Errno, e.Cause, e.Remedy)
@@ -27,4 +27,4 @@ func (e *SetupError) Unwrap() error { return e.Errno }
 
 // Final reports whether asking for fewer features cannot help: the system has
 // no io_uring, forbids it, or is out of memory or descriptors.
-func (e *SetupError) Final() bool { return !errors.Is(e.Errno, syscall.EINVAL) }
+func (e *SetupError) Final() bool { return e.Errno != syscall.EINVAL && e.Errno != syscall.ENOTSUP }
