@@ -84,7 +84,7 @@ func (l *loop) nextRetry() time.Time {
 
 // cancelAll cancels everything under way, for shutdown.
 func (l *loop) cancelAll() {
-	l.shutting = true
+	l.shutting.Store(true)
 	l.table.each(func(op *Op) {
 		if op.state.CompareAndSwap(stateActive, stateCancelling) {
 			op.cancelSeen = true

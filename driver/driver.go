@@ -33,6 +33,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 
 	"go.uber.org/atomic"
@@ -137,10 +138,10 @@ func (c Config) withDefaults() (Config, error) {
 // Driver owns a ring and the goroutine that drives it. Its methods may be
 // called from any goroutine.
 type Driver struct {
-	cfg   Config
-	ring  Ring
-	pacer pacer
-	info  Info
+	cfg       Config
+	ring      Ring
+	conductor conductor
+	info      Info
 
 	submitted opStack // operations that the driver has not seen yet
 	cancelled opStack // cancellations that the driver has not seen yet
@@ -148,10 +149,9 @@ type Driver struct {
 	finite  admission // operations that finish by themselves
 	waiting admission // operations that may wait for ever
 
-	// sleep is the driver's state for producers: see the wake protocol.
-	sleep  atomic.Uint32
-	unpark chan struct{} // one token for each parked → awake by a producer
-	wakers atomic.Int32  // producers inside kick that may use the ring
+	// visitors counts goroutines that may touch the ring although they do not
+	// drive it (any more). It is closed when there are none.
+	visitors atomic.Int32
 
 	closing   atomic.Bool   // no new operations
 	closed    chan struct{} // closed with closing: ends waits for admission
@@ -171,15 +171,15 @@ func Open(cfg Config) (*Driver, error) {
 	if err != nil {
 		return nil, err
 	}
-	p, err := newPacer(cfg.Strategy)
+	c, err := newConductor(cfg.Strategy)
 	if err != nil {
 		return nil, err
 	}
-	ring, err := openKernelRing(cfg, p)
+	ring, err := openKernelRing(cfg, c)
 	if err != nil {
 		return nil, err
 	}
-	return start(cfg, p, ring)
+	return start(cfg, c, ring)
 }
 
 // OpenWith starts a driver on a ring of the caller's making, for tests. The
@@ -189,30 +189,29 @@ func OpenWith(cfg Config, ring Ring) (*Driver, error) {
 	if err != nil {
 		return nil, err
 	}
-	p, err := newPacer(cfg.Strategy)
+	c, err := newConductor(cfg.Strategy)
 	if err != nil {
 		return nil, err
 	}
-	return start(cfg, p, ring)
+	return start(cfg, c, ring)
 }
 
-func start(cfg Config, p pacer, ring Ring) (*Driver, error) {
+func start(cfg Config, c conductor, ring Ring) (*Driver, error) {
 	d := &Driver{
 		cfg:       cfg,
 		ring:      ring,
-		pacer:     p,
+		conductor: c,
 		info:      ring.Info(),
 		submitted: opStack{link: submitLink},
 		cancelled: opStack{link: cancelLink},
 		finite:    admission{limit: int64(cfg.MaxInFlight)},
 		waiting:   admission{limit: maxSlots - int64(cfg.MaxInFlight)},
-		unpark:    make(chan struct{}, 1),
 		closed:    make(chan struct{}),
 		done:      make(chan struct{}),
 	}
-	d.loop.d = d
+	d.loop.d, d.loop.ring = d, ring
 	started := make(chan error)
-	go d.run(started)
+	go c.run(d, started)
 	if err := <-started; err != nil {
 		return nil, errors.Join(err, ring.Close())
 	}
@@ -243,40 +242,59 @@ func (d *Driver) class(op *Op) *admission {
 // (which may be nil) ends. After a nil error the Op belongs to the driver until
 // its terminal completion; after any other it was not submitted.
 func (d *Driver) Submit(ctx context.Context, op *Op) error {
+	if err := d.Enqueue(ctx, op); err != nil {
+		return err
+	}
+	d.conductor.kick(d)
+	return nil
+}
+
+// Enqueue is the first half of Submit: it puts the operation into the queue
+// and leaves it to Await to see that it is submitted, which must follow. In
+// between, the operation can be cancelled.
+func (d *Driver) Enqueue(ctx context.Context, op *Op) error {
 	waited, err := d.class(op).acquire(ctx, d.closed)
 	if waited {
 		d.stats.admissionWaits.Inc()
 	}
-	if err != nil {
-		return err
-	}
 	// The driver ends only when it sees closing and then no admitted
 	// operation: either it waits for this one or this sees closing.
-	if d.closing.Load() {
+	if err == nil && d.closing.Load() {
 		d.class(op).release()
-		d.kick()
-		return ErrClosed
+		err = ErrClosed
 	}
-	if !op.state.CompareAndSwap(stateIdle, stateActive) {
+	if err != nil {
+		// The place given up may be what a closing driver waits for.
+		d.conductor.kick(d)
+		return err
+	}
+	if op.state.Load() != stateIdle {
 		panic("driver: Submit of an Op that is already under way")
 	}
-	op.place, op.cancelSeen, op.cancelDelay = placeQueued, false, 0
+	op.place, op.cancelSeen, op.cancelDelay, op.resubmits = placeQueued, false, 0, 0
+	// From here on it can be cancelled, even before the driver has seen it.
+	op.state.Store(stateActive)
 	d.submitted.push(op)
-	d.kick()
 	return nil
 }
+
+// Await waits for the completion of an operation that was enqueued and has w
+// as its sink. The caller may find itself driving the ring meanwhile.
+func (d *Driver) Await(w *Waiter) Completion { return d.conductor.await(d, w) }
 
 // Cancel asks for an operation to end early. It reports whether the operation
 // was still under way and not yet being cancelled. Whatever it returns, the
 // terminal completion is the truth: ECANCELED, or the result if that won.
 //
-// Cancel must not run concurrently with a Submit of the same Op.
+// A Cancel that is late may find its Op in use for the next operation, and
+// cancel that: the owner of an Op that is used again must either exclude this
+// or submit again what was cancelled without a reason.
 func (d *Driver) Cancel(op *Op) bool {
 	if !op.state.CompareAndSwap(stateActive, stateCancelling) {
 		return false
 	}
 	d.cancelled.push(op)
-	d.kick()
+	d.conductor.kick(d)
 	return true
 }
 
@@ -293,7 +311,7 @@ func (d *Driver) call(f func()) bool {
 	default:
 	}
 	d.submitted.push(op)
-	d.kick()
+	d.conductor.kick(d)
 	select {
 	case <-ran:
 		return true
@@ -310,6 +328,7 @@ type ShutdownError struct {
 	Err  error            // the context's error
 }
 
+// Error says what is left.
 func (e *ShutdownError) Error() string {
 	return fmt.Sprintf("driver: shutdown: %v with operations still in flight: %v", e.Err, e.Left)
 }
@@ -324,7 +343,7 @@ func (d *Driver) Shutdown(ctx context.Context) error {
 	d.closeOnce.Do(func() {
 		d.closing.Store(true)
 		close(d.closed)
-		d.kick()
+		d.conductor.kick(d)
 	})
 	select {
 	case <-d.done:
@@ -344,3 +363,14 @@ func (d *Driver) Close() error { return d.Shutdown(context.Background()) }
 
 // Done is closed when the driver has ended.
 func (d *Driver) Done() <-chan struct{} { return d.done }
+
+// stop ends the driver: nothing is in flight and nothing will be submitted.
+func (d *Driver) stop() {
+	for d.visitors.Load() != 0 {
+		runtime.Gosched()
+	}
+	if err := d.ring.Close(); err != nil && d.err == nil {
+		d.err = fmt.Errorf("driver: closing the ring: %w", err)
+	}
+	close(d.done)
+}

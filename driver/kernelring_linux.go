@@ -1,8 +1,10 @@
 package driver
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"syscall"
 	"time"
@@ -21,19 +23,20 @@ type kernelRing struct {
 	noWait  uring.EnterFlags
 	eventfd int // -1 when woken by SEND_MSG_RING
 	armed   bool
+	signal  *os.File // the registered eventfd, for strategies that ask for it
 }
 
 // needed is what a driver cannot do without.
 const needed = uring.IORING_FEAT_NODROP | uring.IORING_FEAT_EXT_ARG | uring.IORING_FEAT_FAST_POLL |
 	uring.IORING_FEAT_SUBMIT_STABLE | uring.IORING_FEAT_SINGLE_MMAP
 
-func openKernelRing(cfg Config, p pacer) (Ring, error) {
-	ring, err := setup(cfg, p)
+func openKernelRing(cfg Config, c conductor) (Ring, error) {
+	ring, err := setup(cfg, c.flags())
 	if err != nil {
 		return nil, err
 	}
 	k := &kernelRing{ring: ring, eventfd: -1}
-	if err := k.init(cfg, p); err != nil {
+	if err := k.init(cfg, c.signals()); err != nil {
 		return nil, errors.Join(err, k.Close())
 	}
 	return k, nil
@@ -41,11 +44,11 @@ func openKernelRing(cfg Config, p pacer) (Ring, error) {
 
 // setup creates the ring with the best flags that the kernel takes: it starts
 // with all and leaves out the newest for as long as the kernel answers EINVAL.
-func setup(cfg Config, p pacer) (*uring.Ring, error) {
+func setup(cfg Config, flags []uring.SetupFlags) (*uring.Ring, error) {
 	var optional []uring.SetupFlags // newest last
 	optional = append(optional, uring.IORING_SETUP_SUBMIT_ALL)
 	if cfg.Without&FeatureTaskRun == 0 {
-		optional = append(optional, p.flags()...)
+		optional = append(optional, flags...)
 	}
 	if cfg.Without&FeatureNoSQArray == 0 {
 		optional = append(optional, uring.IORING_SETUP_NO_SQARRAY)
@@ -75,7 +78,7 @@ func setup(cfg Config, p pacer) (*uring.Ring, error) {
 	}
 }
 
-func (k *kernelRing) init(cfg Config, p pacer) error {
+func (k *kernelRing) init(cfg Config, signals bool) error {
 	if missing := needed &^ k.ring.Features(); missing != 0 {
 		return fmt.Errorf("driver: the kernel's io_uring lacks %v: Linux 5.11 or later is needed", missing)
 	}
@@ -91,7 +94,12 @@ func (k *kernelRing) init(cfg Config, p pacer) error {
 		Features:  params.Features,
 		Waker:     "msg_ring",
 	}
-	if cfg.Without&FeatureMsgRing != 0 || !haveSendMsgRing() {
+	if signals {
+		k.info.Waker = "signal"
+		if err := k.setupSignal(); err != nil {
+			return err
+		}
+	} else if cfg.Without&FeatureMsgRing != 0 || !haveSendMsgRing() {
 		fd, err := sys.Eventfd()
 		if err != nil {
 			return fmt.Errorf("driver: the eventfd that wakes the ring: %w", err)
@@ -170,20 +178,49 @@ func (k *kernelRing) Next() *uring.SQE         { return k.ring.SQ().Next() }
 func (k *kernelRing) Pending() uint32          { return k.ring.SQ().Pending() }
 func (k *kernelRing) Flags() uring.SQRingFlags { return k.ring.SQ().Flags() }
 func (k *kernelRing) Reap(dst []uring.CQE) int { return k.ring.CQ().Reap(dst) }
-func (k *kernelRing) Lost() uint32             { return k.ring.CQ().Overflow() }
 func (k *kernelRing) Info() Info               { return k.info }
 
 func (k *kernelRing) Submit() (int, syscall.Errno) {
 	return k.ring.EnterNow(k.ring.SQ().Flush(), uring.IORING_ENTER_GETEVENTS)
 }
 
-func (k *kernelRing) Wait(timeout time.Duration) (int, syscall.Errno) {
+func (k *kernelRing) Flush() uint32 { return k.ring.SQ().Flush() }
+
+func (k *kernelRing) Wait(pending uint32, timeout time.Duration) (int, syscall.Errno) {
 	flags := uring.IORING_ENTER_GETEVENTS | k.noWait
-	pending := k.ring.SQ().Flush()
 	if timeout < 0 {
 		return k.ring.Enter(pending, 1, flags)
 	}
 	return k.ring.EnterTimeout(pending, 1, flags, timeout)
+}
+
+// setupSignal registers an eventfd with the ring that Go's scheduler watches.
+func (k *kernelRing) setupSignal() error {
+	fd, err := sys.Eventfd()
+	if err != nil {
+		return fmt.Errorf("driver: the eventfd that signals completions: %w", err)
+	}
+	k.signal = os.NewFile(uintptr(fd), "io_uring signal")
+	if err := k.ring.RegisterEventfd(fd); err != nil {
+		return fmt.Errorf("driver: registering the eventfd: %w", err)
+	}
+	return nil
+}
+
+func (k *kernelRing) Signal(on bool) { k.ring.CQ().SetEventfd(on) }
+func (k *kernelRing) Ready() bool    { return k.ring.CQ().Nonempty() }
+
+func (k *kernelRing) AwaitSignal() {
+	// The value does not matter, nor does an error: the caller looks for
+	// itself what there is to do.
+	var count [8]byte
+	_, _ = k.signal.Read(count[:])
+}
+
+func (k *kernelRing) Poke() {
+	var one [8]byte
+	binary.NativeEndian.PutUint64(one[:], 1)
+	_, _ = k.signal.Write(one[:])
 }
 
 func (k *kernelRing) Arm(ud uint64) bool {
@@ -234,6 +271,9 @@ func (k *kernelRing) Wake() error {
 
 func (k *kernelRing) Close() error {
 	errs := []error{k.ring.UnregisterRingFd(), k.ring.Close()}
+	if k.signal != nil {
+		errs = append(errs, k.signal.Close())
+	}
 	if k.eventfd >= 0 {
 		errs = append(errs, sys.Close(k.eventfd))
 		k.eventfd = -1

@@ -5,6 +5,8 @@ import (
 	"syscall"
 	"time"
 
+	"go.uber.org/atomic"
+
 	"github.com/yamanote-go/yamanote/uring"
 )
 
@@ -16,7 +18,7 @@ const batch = 64
 // wakeData is the user data of completions that only wake the driver.
 var wakeData = userData(kindWake, 0, 0)
 
-// loop is what belongs to the driver goroutine alone.
+// loop is what belongs to whoever drives the ring.
 type loop struct {
 	d    *Driver
 	ring Ring
@@ -26,40 +28,13 @@ type loop struct {
 	cancels fifo[uint64] // operations to cancel, by user data
 	retries []retry      // cancellations that found nothing, to be repeated
 
-	shutting  bool          // all that was in flight has been cancelled
+	shutting  atomic.Bool   // all that was in flight has been cancelled
 	congested bool          // the kernel has refused to take entries
 	backoff   time.Duration // how long the last sleep was because of that
-	lost      uint32        // completions the ring has reported lost
 	failed    error         // the ring is unusable since failedAt
 	failedAt  time.Time
 
 	cqes [batch]uring.CQE
-}
-
-// run is the driver goroutine.
-func (d *Driver) run(started chan<- error) {
-	d.pacer.begin()
-	l := &d.loop
-	l.ring = d.ring
-	if err := d.ring.Enable(); err != nil {
-		d.pacer.end()
-		started <- err
-		return
-	}
-	started <- nil
-	looks := 0
-	for !l.finished() {
-		if l.turn() {
-			looks = 0
-		} else {
-			looks++
-		}
-		if !d.pacer.pause(looks) && looks > 0 {
-			l.sleep()
-			looks = 0
-		}
-	}
-	d.stop()
 }
 
 // finished reports whether the driver is shutting down and nothing is left.
@@ -70,11 +45,32 @@ func (l *loop) finished() bool {
 	return d.closing.Load() && d.finite.used.Load() == 0 && d.waiting.used.Load() == 0
 }
 
-// turn does one round of work and reports whether there was any.
-func (l *loop) turn() bool {
+// queued reports whether producers have left anything to do. It touches nothing
+// but what is shared.
+func (l *loop) queued() bool {
+	d := l.d
+	return !d.submitted.empty() || !d.cancelled.empty() ||
+		d.closing.Load() && !l.shutting.Load() || l.finished()
+}
+
+// turn does one round of work and reports whether there was any. If lazy, it
+// leaves what it has prepared to the system call that will wait, unless there
+// is more than fits.
+func (l *loop) turn(lazy bool) bool {
+	filled := l.gather()
+	if lazy && l.backlog.len()+l.cancels.len() == 0 {
+		return l.reap() > 0
+	}
+	l.enter()
+	return l.reap()+filled > 0
+}
+
+// gather takes over what is queued and prepares what fits. It returns how much
+// that was.
+func (l *loop) gather() int {
 	l.d.submitted.take(l.accept)
 	l.d.cancelled.take(l.acceptCancel)
-	if l.d.closing.Load() && !l.shutting {
+	if l.d.closing.Load() && !l.shutting.Load() {
 		l.cancelAll()
 	}
 	if len(l.retries) > 0 {
@@ -87,14 +83,7 @@ func (l *loop) turn() bool {
 	if filled > 0 {
 		l.d.stats.submitted.Add(uint64(filled))
 	}
-	full := l.backlog.len()+l.cancels.len() > 0
-	if l.d.pacer.lazy() && !full {
-		// What is prepared goes to the kernel in the same system call that
-		// waits, once nothing is left to reap.
-		return l.reap() > 0
-	}
-	l.enter()
-	return l.reap()+filled > 0
+	return filled
 }
 
 // accept takes over an operation from its producer.
@@ -105,7 +94,7 @@ func (l *loop) accept(op *Op) {
 		return
 	}
 	l.backlog.push(op)
-	if l.shutting {
+	if l.shutting.Load() {
 		l.cancelQueued(op)
 	}
 }
@@ -170,7 +159,7 @@ func (l *loop) entered(errno syscall.Errno) {
 		// Out of memory for requests, or completions have to be reaped first.
 		l.congested = true
 		l.d.stats.busy.Inc()
-	case syscall.EBADR:
+	case errLost:
 		// Completions were dropped for lack of kernel memory: whose they were
 		// is unknown, so nothing on this ring can be trusted any more.
 		l.fail(fmt.Errorf("driver: the kernel has lost completions for lack of memory: %w", errno))
@@ -184,6 +173,42 @@ func (l *loop) entered(errno syscall.Errno) {
 		l.d.stats.overflows.Inc()
 	}
 }
+
+// slept deals with what a wait in the kernel has returned.
+func (l *loop) slept(errno syscall.Errno) {
+	l.d.stats.sleeps.Inc()
+	l.d.stats.enters.Inc()
+	l.entered(errno)
+}
+
+// needy reports whether there is something to do that no completion will
+// announce, at the latest after nap.
+func (l *loop) needy() bool {
+	return l.congested || l.failed != nil || len(l.retries) > 0 ||
+		l.backlog.len() > 0 || l.cancels.len() > 0 ||
+		l.ring.Flags()&uring.IORING_SQ_CQ_OVERFLOW != 0
+}
+
+// nap returns how long what needy speaks of can wait.
+func (l *loop) nap() time.Duration {
+	nap := maxBackoff
+	if len(l.retries) > 0 {
+		nap = max(min(nap, time.Until(l.nextRetry())), minBackoff)
+	}
+	switch {
+	case l.congested:
+		l.backoff = min(max(2*l.backoff, minBackoff), maxBackoff)
+		nap = min(nap, l.backoff)
+	case l.failed == nil && len(l.retries) == 0:
+		nap = minBackoff
+	}
+	return nap
+}
+
+const (
+	minBackoff = 50 * time.Microsecond
+	maxBackoff = 10 * time.Millisecond
+)
 
 // reap handles a batch of completions and returns how many there were.
 func (l *loop) reap() int {
@@ -225,6 +250,7 @@ func (l *loop) completed(c uring.CQE) {
 	l.table.remove(op)
 	if c.Res == -int32(syscall.ECANCELED) && l.orphaned(op) {
 		op.place = placeQueued
+		op.resubmits++
 		l.backlog.push(op)
 		l.d.stats.resubmitted.Inc()
 		return
@@ -232,13 +258,18 @@ func (l *loop) completed(c uring.CQE) {
 	l.finish(op, Completion{Res: c.Res, Flags: c.Flags, Last: true})
 }
 
+// maxResubmits is how often an operation may come back cancelled by nobody
+// before that is taken for its result: some device may mean it.
+const maxResubmits = 1000
+
 // orphaned reports whether an operation was cancelled by nobody: the kernel
 // cancels what a thread has submitted when the thread ends. Go ends threads
 // whose locked goroutine returns, and the driver may have run on such a thread
 // before. The operation has not been done, so it can be submitted again.
 func (l *loop) orphaned(op *Op) bool {
 	const linked = uring.IOSQE_IO_LINK | uring.IOSQE_IO_HARDLINK
-	return op.state.Load() == stateActive && op.SQE.Flags&linked == 0 && !l.shutting
+	return op.state.Load() == stateActive && op.SQE.Flags&linked == 0 &&
+		op.resubmits < maxResubmits && !l.shutting.Load()
 }
 
 // finish ends an operation and tells its sink, unless a canceller is about to

@@ -48,6 +48,7 @@ type Op struct {
 	place       place
 	cancelSeen  bool          // the cancellation has been taken from its queue
 	cancelDelay time.Duration // before the cancellation was last repeated
+	resubmits   int           // how often it came back cancelled by nobody
 	ud          uint64        // user data while in the table
 	call        func()        // run this instead of submitting anything
 	// final is the terminal completion while it waits for cancelSeen.

@@ -10,7 +10,8 @@ import (
 // Ring is what a driver needs of a ring. The kernel's is behind it in
 // production; tests put one there that injects faults.
 //
-// All methods but Wake are called by the driver goroutine only.
+// Only the goroutine that drives the ring calls its methods, except where one
+// says otherwise.
 type Ring interface {
 	// Enable starts the ring. It is called first, on the driver goroutine and,
 	// where the strategy locks it to a thread, on that thread.
@@ -30,16 +31,18 @@ type Ring interface {
 	// complete, and does not wait. It returns how many it consumed.
 	Submit() (int, syscall.Errno)
 
-	// Wait does what Submit does and then waits until a completion can be
-	// reaped or Wake has been called. It fails with ETIME after the timeout; a
-	// negative timeout means none.
-	Wait(timeout time.Duration) (int, syscall.Errno)
+	// Flush shows the filled entries to the kernel without entering it, and
+	// returns how many there are for Wait to submit.
+	Flush() uint32
+
+	// Wait enters the kernel, submits what Flush has shown it, and waits until
+	// a completion can be reaped or Wake has been called. It fails with ETIME
+	// after the timeout; a negative timeout means none. It touches nothing that
+	// another goroutine uses in the meantime to submit more.
+	Wait(pending uint32, timeout time.Duration) (int, syscall.Errno)
 
 	// Reap copies out completions, up to len(dst), without a system call.
 	Reap(dst []uring.CQE) int
-
-	// Lost returns how many completions the kernel has dropped for good.
-	Lost() uint32
 
 	// Arm prepares what Wake needs, if it is not in place. It may use a
 	// submission entry and reports whether it had what it needed.
@@ -52,6 +55,22 @@ type Ring interface {
 	// Wake ends a Wait that is under way, or else the next one, by a
 	// completion with Arm's user data. Any goroutine may call it.
 	Wake() error
+
+	// Signal says whether completions make AwaitSignal return. Only strategies
+	// that ask for signals use this and the next three.
+	Signal(on bool)
+
+	// Ready reports whether completions are there, for a goroutine that does
+	// not drive the ring. After Signal(true), one that it misses is signalled.
+	Ready() bool
+
+	// AwaitSignal waits in Go's scheduler until a completion is signalled or
+	// Poke has been called.
+	AwaitSignal()
+
+	// Poke makes AwaitSignal return, now or the next time. Any goroutine may
+	// call it, even after Close.
+	Poke()
 
 	// Info describes the ring.
 	Info() Info

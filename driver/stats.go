@@ -2,11 +2,14 @@ package driver
 
 import "go.uber.org/atomic"
 
-// counters are written by the driver goroutine, except for the first two, and
+// counters are written by the driver goroutine, except for the first group, and
 // read by Stats.
 type counters struct {
-	wakes          atomic.Uint64 // written by producers
-	admissionWaits atomic.Uint64 // written by producers
+	// Written by producers.
+	wakes          atomic.Uint64
+	admissionWaits atomic.Uint64
+	inlineDone     atomic.Uint64
+	inlineTried    atomic.Uint64
 
 	enters       atomic.Uint64
 	sleeps       atomic.Uint64
@@ -47,6 +50,11 @@ type Stats struct {
 	Busy        uint64 // times the kernel refused entries with EAGAIN or EBUSY
 	Overflows   uint64 // enters after which completions did not fit into the queue
 
+	// Operations that their goroutines tried by a system call of their own
+	// before, or instead of, handing them to the ring; see NoteInline.
+	InlineTried uint64 // each is a system call
+	InlineDone  uint64 // of which needed nothing more
+
 	AdmissionWaits uint64 // operations that had to wait because MaxInFlight were under way
 	InFlight       int64  // operations under way now
 }
@@ -72,10 +80,25 @@ func (d *Driver) Stats() Stats {
 		SQFull:         c.sqFull.Load(),
 		Busy:           c.busy.Load(),
 		Overflows:      c.overflows.Load(),
+		InlineTried:    c.inlineTried.Load(),
+		InlineDone:     c.inlineDone.Load(),
 		AdmissionWaits: c.admissionWaits.Load(),
 		InFlight:       d.finite.used.Load() + d.waiting.used.Load(),
 	}
 }
+
+// NoteInline counts an operation that its goroutine tried by a non-blocking
+// system call, and whether that did it.
+func (d *Driver) NoteInline(done bool) {
+	d.stats.inlineTried.Inc()
+	if done {
+		d.stats.inlineDone.Inc()
+	}
+}
+
+// SystemCalls returns how many system calls all of this took: entering the
+// ring, waking its driver, and trying inline.
+func (s Stats) SystemCalls() uint64 { return s.Enters + s.Wakes + s.InlineTried }
 
 // Add returns the sum of two drivers' counters.
 func (s Stats) Add(o Stats) Stats {
@@ -95,6 +118,8 @@ func (s Stats) Add(o Stats) Stats {
 	s.SQFull += o.SQFull
 	s.Busy += o.Busy
 	s.Overflows += o.Overflows
+	s.InlineTried += o.InlineTried
+	s.InlineDone += o.InlineDone
 	s.AdmissionWaits += o.AdmissionWaits
 	s.InFlight += o.InFlight
 	return s

@@ -2,12 +2,12 @@ package driver
 
 import (
 	"fmt"
-	"runtime"
 
 	"github.com/yamanote-go/yamanote/uring"
 )
 
-// Strategy names a way for a driver to wait.
+// Strategy names a way to drive a ring: which goroutine does it, and how it
+// waits.
 type Strategy uint8
 
 const (
@@ -24,10 +24,17 @@ const (
 	// with SINGLE_ISSUER and DEFER_TASKRUN (Linux 6.1), the kernel's preferred
 	// mode. Waking another goroutine costs a thread switch.
 	StrategyThread
+
+	// StrategyShared has no goroutine that drives the ring: whoever waits for
+	// an operation does, if nobody else does, with COOP_TASKRUN. A goroutine
+	// that is alone needs no other to get its result.
+	StrategyShared
 )
 
 // Strategies lists the strategies that can be chosen.
-func Strategies() []Strategy { return []Strategy{StrategyGoroutine, StrategyThread} }
+func Strategies() []Strategy {
+	return []Strategy{StrategyGoroutine, StrategyThread, StrategyShared}
+}
 
 // String returns the name that ParseStrategy takes.
 func (s Strategy) String() string {
@@ -38,6 +45,8 @@ func (s Strategy) String() string {
 		return "goroutine"
 	case StrategyThread:
 		return "thread"
+	case StrategyShared:
+		return "shared"
 	}
 	return fmt.Sprintf("Strategy(%d)", uint8(s))
 }
@@ -49,79 +58,40 @@ func ParseStrategy(name string) (Strategy, error) {
 			return s, nil
 		}
 	}
-	return 0, fmt.Errorf("driver: no strategy %q: want goroutine, thread or default", name)
+	return 0, fmt.Errorf("driver: no strategy %q: want goroutine, thread, shared or default", name)
 }
 
-// pacer is how a driver waits: what its goroutine is, what it does between
-// turns, and how long it looks for work before it sleeps in the kernel.
-type pacer interface {
-	// flags returns the setup flags the ring needs, newest last: what the
-	// kernel does not know is left out from the end.
+// conductor is a strategy at work: it decides which goroutine drives the ring
+// and how that waits. The loop belongs to whoever drives.
+type conductor interface {
+	// flags returns the setup flags the ring should have, newest last: what
+	// the kernel does not know is left out from the end.
 	flags() []uring.SetupFlags
 
-	// begin and end bracket the driver goroutine's life.
-	begin()
-	end()
+	// signals says that the ring's completions must be able to wake a
+	// goroutine that waits in Go's scheduler; see Ring.AwaitSignal.
+	signals() bool
 
-	// pause lets the goroutines run that were just woken. looks counts the
-	// turns since the last one that found work; pause returns false when it is
-	// time to sleep instead.
-	pause(looks int) bool
+	// run is a goroutine as long as the driver lives. It sends once on
+	// started, when the ring has been enabled, and returns when nothing is
+	// left to do; if it has sent an error, at once.
+	run(d *Driver, started chan<- error)
 
-	// lazy says that submitting is best left to the system call that waits,
-	// because pause never finds more to do.
-	lazy() bool
+	// kick makes sure that somebody looks at the queues after this call began.
+	kick(d *Driver)
+
+	// await waits for an operation that has been queued and reports to w.
+	await(d *Driver, w *Waiter) Completion
 }
 
-func newPacer(s Strategy) (pacer, error) {
+func newConductor(s Strategy) (conductor, error) {
 	switch s {
 	case StrategyDefault, StrategyGoroutine:
-		return goroutinePacer{}, nil
+		return newDedicated(goroutinePacer{}), nil
 	case StrategyThread:
-		return threadPacer{}, nil
+		return newDedicated(threadPacer{}), nil
+	case StrategyShared:
+		return new(shared), nil
 	}
 	return nil, fmt.Errorf("driver: unknown strategy %v", s)
 }
-
-type goroutinePacer struct{}
-
-func (goroutinePacer) flags() []uring.SetupFlags {
-	return []uring.SetupFlags{uring.IORING_SETUP_COOP_TASKRUN | uring.IORING_SETUP_TASKRUN_FLAG}
-}
-
-func (goroutinePacer) begin() {}
-func (goroutinePacer) end()   {}
-
-// looksBeforeSleep is how often the driver yields and looks again before it
-// sleeps: with two, the goroutines that a batch has woken have run and asked
-// for their next operation.
-const looksBeforeSleep = 2
-
-func (goroutinePacer) pause(looks int) bool {
-	if looks >= looksBeforeSleep {
-		return false
-	}
-	runtime.Gosched()
-	return true
-}
-
-func (goroutinePacer) lazy() bool { return false }
-
-type threadPacer struct{}
-
-func (threadPacer) flags() []uring.SetupFlags {
-	return []uring.SetupFlags{
-		uring.IORING_SETUP_COOP_TASKRUN,
-		uring.IORING_SETUP_SINGLE_ISSUER,
-		uring.IORING_SETUP_DEFER_TASKRUN | uring.IORING_SETUP_TASKRUN_FLAG,
-	}
-}
-
-func (threadPacer) begin() { runtime.LockOSThread() }
-func (threadPacer) end()   { runtime.UnlockOSThread() }
-
-// pause never yields: for a locked goroutine that costs two thread switches,
-// and the goroutines that it has woken run on other threads anyway.
-func (threadPacer) pause(int) bool { return false }
-
-func (threadPacer) lazy() bool { return true }

@@ -105,6 +105,7 @@ func TestCompletionIndexesWrap(t *testing.T) {
 				posted++
 			}
 			require.Equal(t, uint32(3), q.Ready())
+			require.True(t, q.Nonempty())
 			next, ok := q.Peek()
 			require.True(t, ok)
 			require.Equal(t, seen, next.UserData)
@@ -121,6 +122,7 @@ func TestCompletionIndexesWrap(t *testing.T) {
 			seen += 3
 			require.Equal(t, *q.ktail, *q.khead)
 			require.Zero(t, q.Ready())
+			require.False(t, q.Nonempty())
 			require.Zero(t, q.Reap(dst[:]))
 			_, ok = q.Peek()
 			require.False(t, ok)
@@ -162,17 +164,16 @@ func TestCompletionQueueWords(t *testing.T) {
 	*q.koverflow = 7
 	require.Equal(t, uint32(7), q.Overflow())
 	require.True(t, q.EventfdEnabled())
-	require.True(t, q.EnableEventfd(false))
+	q.SetEventfd(false)
 	require.False(t, q.EventfdEnabled())
 	require.Equal(t, uint32(IORING_CQ_EVENTFD_DISABLED), *q.kflags)
-	require.True(t, q.EnableEventfd(true))
+	q.SetEventfd(true)
 	require.True(t, q.EventfdEnabled())
 
 	// Before Linux 5.8 the word did not exist, and what was read in its place
 	// was the head of the submission queue.
 	q.kflags = nil
 	require.True(t, q.EventfdEnabled())
-	require.True(t, q.EnableEventfd(true))
-	require.False(t, q.EnableEventfd(false))
+	q.SetEventfd(false)
 	require.True(t, q.EventfdEnabled())
 }

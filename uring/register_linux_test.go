@@ -189,11 +189,11 @@ func TestEventfd(t *testing.T) {
 
 		testkit.NeedKernel(t, 5, 8, "EVENTFD_DISABLED")
 		signals()
-		require.True(t, r.CQ().EnableEventfd(false))
+		r.CQ().SetEventfd(false)
 		require.False(t, r.CQ().EventfdEnabled())
 		roundTrip(t, r)
 		require.Zero(t, signals())
-		require.True(t, r.CQ().EnableEventfd(true))
+		r.CQ().SetEventfd(true)
 		roundTrip(t, r)
 		testkit.Eventually(t, func() bool { return signals() > 0 }, "the signal")
 

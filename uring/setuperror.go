@@ -15,7 +15,8 @@ type SetupError struct {
 	Remedy  string        // what to do, a clause without full stop
 }
 
-// Error says what failed, why, and what to do.
+// Error says what was asked for, what went wrong, why most likely, and what to
+// do.
 func (e *SetupError) Error() string {
 	return fmt.Sprintf("io_uring_setup(%d entries, flags %v): %v: %s; %s",
 		e.Entries, e.Flags, e.Errno, e.Cause, e.Remedy)

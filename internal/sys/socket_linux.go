@@ -6,6 +6,7 @@ import (
 	"os"
 	"strconv"
 	"syscall"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -13,13 +14,7 @@ import (
 	"github.com/yamanote-go/yamanote/uring"
 )
 
-// The constants that callers outside this package need.
-const (
-	MSG_NOSIGNAL   = unix.MSG_NOSIGNAL
-	SOCK_CLOEXEC   = unix.SOCK_CLOEXEC
-	AcceptFlags    = unix.SOCK_CLOEXEC
-	maxSockaddrLen = uint32(unsafe.Sizeof(unix.RawSockaddrAny{}))
-)
+const maxSockaddrLen = uint32(unsafe.Sizeof(unix.RawSockaddrAny{}))
 
 // Sockaddr is a socket address in the kernel's form, in memory that the kernel
 // may read and write while an operation is in flight: allocate it with new and
@@ -175,9 +170,16 @@ func zoneName(id uint32) string {
 	return strconv.FormatUint(uint64(id), 10)
 }
 
-// Socket creates a close-on-exec, blocking socket.
-func Socket(family, typ, proto int) (int, error) {
-	fd, err := unix.Socket(family, typ|unix.SOCK_CLOEXEC, proto)
+// The families of sockets that StreamSocket creates.
+const (
+	INET  = unix.AF_INET
+	INET6 = unix.AF_INET6
+	UNIX  = unix.AF_UNIX
+)
+
+// StreamSocket creates a close-on-exec, blocking stream socket of a family.
+func StreamSocket(family int) (int, error) {
+	fd, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	return fd, os.NewSyscallError("socket", err)
 }
 
@@ -210,9 +212,64 @@ func getname(trap uintptr, name string, fd int, s *Sockaddr) error {
 	return nil
 }
 
-// SetsockoptInt sets an integer socket option.
-func SetsockoptInt(fd, level, opt, value int) error {
+func setsockoptInt(fd, level, opt, value int) error {
 	return os.NewSyscallError("setsockopt", unix.SetsockoptInt(fd, level, opt, value))
+}
+
+// SetNoDelay sets TCP_NODELAY.
+func SetNoDelay(fd int, on bool) error {
+	return setsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, boolint(on))
+}
+
+// SetKeepAlive sets SO_KEEPALIVE.
+func SetKeepAlive(fd int, on bool) error {
+	return setsockoptInt(fd, unix.SOL_SOCKET, unix.SO_KEEPALIVE, boolint(on))
+}
+
+// SetKeepAliveTimes sets when the first probe is sent, how long to wait for
+// its answer, and how many may remain unanswered. What is not positive stays
+// as it is.
+func SetKeepAliveTimes(fd int, idle, interval time.Duration, count int) error {
+	seconds := func(d time.Duration) int { return int((d + time.Second - 1) / time.Second) }
+	for _, o := range []struct{ opt, value int }{
+		{unix.TCP_KEEPIDLE, seconds(idle)},
+		{unix.TCP_KEEPINTVL, seconds(interval)},
+		{unix.TCP_KEEPCNT, count},
+	} {
+		if o.value <= 0 {
+			continue
+		}
+		if err := setsockoptInt(fd, unix.IPPROTO_TCP, o.opt, o.value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// SetReuseAddr sets SO_REUSEADDR.
+func SetReuseAddr(fd int) error {
+	return setsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1)
+}
+
+// SetIPv6Only sets IPV6_V6ONLY.
+func SetIPv6Only(fd int, on bool) error {
+	return setsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, boolint(on))
+}
+
+// SetBuffer sets the size in bytes of the receive or the send buffer.
+func SetBuffer(fd int, receive bool, bytes int) error {
+	opt := unix.SO_SNDBUF
+	if receive {
+		opt = unix.SO_RCVBUF
+	}
+	return setsockoptInt(fd, unix.SOL_SOCKET, opt, bytes)
+}
+
+func boolint(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
 }
 
 // SetLinger sets SO_LINGER; a negative value switches it off.
@@ -224,9 +281,14 @@ func SetLinger(fd, sec int) error {
 	return os.NewSyscallError("setsockopt", unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &l))
 }
 
-// Shutdown closes one or both directions of a connected socket.
-func Shutdown(fd, how int) error {
-	return os.NewSyscallError("shutdown", unix.Shutdown(fd, how))
+// ShutdownRead and ShutdownWrite close one direction of a connected socket.
+func ShutdownRead(fd int) error {
+	return os.NewSyscallError("shutdown", unix.Shutdown(fd, unix.SHUT_RD))
+}
+
+// ShutdownWrite closes the sending direction of a connected socket.
+func ShutdownWrite(fd int) error {
+	return os.NewSyscallError("shutdown", unix.Shutdown(fd, unix.SHUT_WR))
 }
 
 // SetBlocking makes a descriptor blocking: on a non-blocking one, ring

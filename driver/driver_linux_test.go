@@ -3,6 +3,7 @@ package driver_test
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
 	"os"
 	"runtime"
 	"sync"
@@ -418,4 +419,78 @@ func TestShutdownReportsWhatIsLeft(t *testing.T) {
 	}
 	require.ErrorIs(t, wait(t, done).Err(), syscall.ECANCELED)
 	require.NoError(t, d.Close())
+}
+
+// Completions come at every moment of the driver's going to sleep, and none is
+// missed. YAMANOTE_STRESS makes it last longer, for instance 10m.
+func TestNoLostWakes(t *testing.T) {
+	last := 100 * time.Millisecond
+	if s := os.Getenv("YAMANOTE_STRESS"); s != "" {
+		var err error
+		last, err = time.ParseDuration(s)
+		require.NoError(t, err)
+	}
+	forEach(t, func(t *testing.T, d *driver.Driver) {
+		const lanes = 4
+		end := time.Now().Add(last)
+		var wg sync.WaitGroup
+		for lane := range lanes {
+			r, w := pipe(t)
+			got := make(chan struct{})
+			wg.Go(func() { // reads
+				defer close(got)
+				op, done := newOp(true)
+				op.Buf = make([]byte, 1)
+				for {
+					op.SQE.PrepRead(r, op.Buf, uring.CurrentPosition)
+					if err := d.Enqueue(context.Background(), op); err != nil {
+						t.Error(err)
+						return
+					}
+					if c := d.Await(done); c.Res != 1 {
+						t.Errorf("read: %v", c.Err())
+						return
+					}
+					if op.Buf[0] == 0 {
+						return
+					}
+					got <- struct{}{}
+				}
+			})
+			wg.Go(func() { // writes, sooner or later
+				rnd := rand.New(rand.NewPCG(uint64(lane), 1))
+				watchdog := time.NewTimer(time.Hour)
+				for time.Now().Before(end) {
+					switch rnd.IntN(4) {
+					case 0:
+						time.Sleep(time.Duration(rnd.IntN(50)) * time.Microsecond)
+					case 1:
+						for range rnd.IntN(5) {
+							runtime.Gosched()
+						}
+					case 2:
+						for start := time.Now(); time.Since(start) < time.Duration(rnd.IntN(20))*time.Microsecond; {
+						}
+					}
+					if _, err := syscall.Write(w, []byte{1}); err != nil {
+						t.Error(err)
+						return
+					}
+					watchdog.Reset(20 * time.Second)
+					select {
+					case _, ok := <-got:
+						if !ok {
+							return
+						}
+					case <-watchdog.C:
+						buf := make([]byte, 1<<20)
+						panic("a completion was lost\n" + string(buf[:runtime.Stack(buf, true)]))
+					}
+				}
+				_, _ = syscall.Write(w, []byte{0})
+				<-got
+			})
+		}
+		wg.Wait()
+	})
 }

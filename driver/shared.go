@@ -1,0 +1,262 @@
+package driver
+
+import (
+	"runtime"
+	"time"
+
+	"go.uber.org/atomic"
+
+	"github.com/yamanote-go/yamanote/uring"
+)
+
+// shared makes driving the ring a role that goroutines take in turn: who waits
+// for an operation, and finds nobody driving, leads until it has its result.
+// One that is alone submits and waits in a single system call, and no other
+// goroutine or thread has to run for it to go on.
+//
+// While nobody leads, completions are signalled to a goroutine that waits in
+// Go's scheduler, on an eventfd that is muted whenever somebody leads.
+//
+// A leader that sleeps in the kernel does not touch the loop. Who has something
+// to submit then borrows the loop, submits by itself, and gives it back: that
+// is one system call, as waking the leader would be, and spares the leader's
+// thread. It does not reap: what the leader's wait looks at stays as it was.
+type shared struct {
+	// role says who has the loop. Who gives it up stores the new state and
+	// then looks at the queues once more; who has pushed something looks at
+	// the state afterwards: one sees the other.
+	role atomic.Uint32
+}
+
+// The states of the role.
+const (
+	vacant   = 0 // nobody leads; anybody may take it
+	leading  = 1 // somebody has the loop, and looks at the queues before he gives it up
+	sleeping = 2 // the leader sleeps, or is about to; the loop can be borrowed
+	borrowed = 3 // somebody has the loop while the leader sleeps
+	over     = 4 // the ring is gone
+)
+
+func (c *shared) flags() []uring.SetupFlags { return coopFlags() }
+func (c *shared) signals() bool             { return true }
+
+// take makes the caller the leader if there is none.
+func (c *shared) take(d *Driver) bool {
+	if c.role.Load() != vacant || !c.role.CompareAndSwap(vacant, leading) {
+		return false
+	}
+	d.ring.Signal(false)
+	return true
+}
+
+// borrow gives the caller the loop if its leader sleeps.
+func (c *shared) borrow() bool { return c.role.CompareAndSwap(sleeping, borrowed) }
+
+func (c *shared) kick(d *Driver) {
+	l := &d.loop
+	for {
+		switch c.role.Load() {
+		case vacant:
+			if c.take(d) {
+				l.turn(false)
+				c.leave(d)
+				return
+			}
+		case sleeping:
+			if c.borrow() {
+				if c.submit(d) {
+					return
+				}
+			}
+		default:
+			return // whoever has the loop will look
+		}
+	}
+}
+
+// submit submits what is queued, with a borrowed loop, and gives that back. It
+// reports whether nothing has come in the meantime.
+func (c *shared) submit(d *Driver) bool {
+	l := &d.loop
+	l.gather()
+	l.enter()
+	needy := l.needy() || d.closing.Load()
+	c.role.Store(sleeping)
+	if needy {
+		d.ring.Poke()
+		return true
+	}
+	return !l.queued()
+}
+
+func (c *shared) await(d *Driver, w *Waiter) Completion {
+	if c.take(d) {
+		return c.lead(d, w)
+	}
+	c.kick(d)
+	return <-w.done
+}
+
+// lead drives the ring until w has its completion, or somebody else is better
+// placed to.
+func (c *shared) lead(d *Driver, w *Waiter) Completion {
+	l := &d.loop
+	runtime.Gosched() // others may be about to ask for something, too
+	for looks := 0; ; {
+		worked := l.turn(true)
+		select {
+		case completion := <-w.done:
+			c.leave(d)
+			return completion
+		default:
+		}
+		if worked {
+			looks = 0
+			runtime.Gosched()
+			continue
+		}
+		if l.failed != nil {
+			c.leave(d)
+			return <-w.done
+		}
+		if looks++; looks < looksBeforeSleep {
+			runtime.Gosched()
+			continue
+		}
+		looks = 0
+		c.sleep(d)
+		if l.reap() == 1 && len(w.done) == 0 {
+			// One other goroutine is busy, and will be back: next time it had
+			// better lead itself than be led by this one, which is not.
+			c.leave(d)
+			return <-w.done
+		}
+	}
+}
+
+// sleep submits what is prepared and waits in the kernel for a completion.
+func (c *shared) sleep(d *Driver) {
+	l := &d.loop
+	pending := l.ring.Flush()
+	needy := l.needy()
+	c.role.Store(sleeping)
+	if needy {
+		d.ring.Poke() // what takes time is not the leader's business
+	}
+	if l.queued() {
+		c.wake()
+		return
+	}
+	_, errno := l.ring.Wait(pending, -1)
+	c.wake()
+	l.slept(errno)
+}
+
+// wake makes a leader that has slept have the loop again.
+func (c *shared) wake() {
+	for tries := 0; !c.role.CompareAndSwap(sleeping, leading); tries++ {
+		// Borrowed for as long as a submission takes.
+		if tries < 100 {
+			runtime.Gosched()
+		} else {
+			time.Sleep(20 * time.Microsecond)
+		}
+	}
+}
+
+// leave gives up the lead.
+func (c *shared) leave(d *Driver) {
+	// The ring must not be closed before the last look at it.
+	d.visitors.Inc()
+	defer d.visitors.Dec()
+	l := &d.loop
+	for again := false; ; again = true {
+		l.enter()
+		needy := l.needy() || d.closing.Load()
+		c.vacate(d)
+		if needy {
+			d.ring.Poke()
+			return
+		}
+		if !l.queued() && !d.ring.Ready() {
+			return
+		}
+		if again {
+			// Enough done for others.
+			d.ring.Poke()
+			return
+		}
+		if !c.take(d) {
+			return
+		}
+		l.turn(false)
+	}
+}
+
+// vacate lets completions be signalled, and anybody take the lead.
+func (c *shared) vacate(d *Driver) {
+	d.ring.Signal(true)
+	c.role.Store(vacant)
+}
+
+// run attends to the ring while nobody leads, and ends it.
+func (c *shared) run(d *Driver, started chan<- error) {
+	c.role.Store(leading)
+	err := d.ring.Enable()
+	if err == nil {
+		c.vacate(d)
+	}
+	started <- err
+	if err != nil {
+		return
+	}
+	for {
+		d.ring.AwaitSignal()
+		if c.attend(d) {
+			break
+		}
+	}
+	c.role.Store(over)
+	d.stop()
+}
+
+// attend does what there is to do for nobody in particular: completions that
+// came while nobody led, and what has to be done at a certain time. It returns
+// with the lead, and true, when the driver is finished.
+func (c *shared) attend(d *Driver) bool {
+	l := &d.loop
+	for {
+		var needy bool
+		nap := time.Duration(0)
+		switch {
+		case c.take(d):
+			for l.turn(false) {
+				runtime.Gosched()
+			}
+			if l.finished() {
+				return true
+			}
+			if needy = l.needy(); needy {
+				nap = l.nap()
+			}
+			c.vacate(d)
+			needy = needy || l.queued() || d.ring.Ready()
+		case c.borrow():
+			l.gather()
+			l.enter()
+			if needy = l.needy(); needy {
+				nap = l.nap()
+			}
+			c.role.Store(sleeping)
+			needy = needy || l.queued()
+		default:
+			return false // whoever has the loop pokes if he leaves something
+		}
+		if !needy {
+			return false
+		}
+		if nap > 0 {
+			time.Sleep(nap)
+		}
+	}
+}

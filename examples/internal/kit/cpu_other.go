@@ -1,0 +1,8 @@
+//go:build !unix && !windows
+
+package kit
+
+import "time"
+
+// ProcessorTime is not known here.
+func ProcessorTime() (time.Duration, bool) { return 0, false }

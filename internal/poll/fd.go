@@ -1,0 +1,406 @@
+// Package poll is what package net and file share: a file descriptor with
+// operations on a ring, deadlines, and a Close that waits until nothing refers
+// to it. It is to them what the standard library's internal/poll is to its net
+// and os, and fails with the same errors.
+package poll
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+
+	"go.uber.org/atomic"
+
+	"github.com/yamanote-go/yamanote/driver"
+	"github.com/yamanote-go/yamanote/internal/sys"
+	"github.com/yamanote-go/yamanote/proactor"
+	"github.com/yamanote-go/yamanote/uring"
+)
+
+// FD is a descriptor that belongs to a shard of a runtime. Its operations may
+// be called from any goroutine: those of one direction are done one after the
+// other, those at an offset all at once.
+//
+// Closing: no new operation starts, those under way are cancelled, and when
+// the last has ended the descriptor is closed. Closing earlier would let an
+// operation in the kernel complete on whatever gets the number next.
+type FD struct {
+	sysfd  int
+	driver *driver.Driver
+
+	// refs counts the operations under way, plus closingBit once Close has
+	// begun. Whoever brings it to closingBit alone closes drained.
+	refs    atomic.Int64
+	drained chan struct{}
+
+	rd, wr side
+}
+
+const closingBit = 1 << 40
+
+// New takes over a descriptor, which should be blocking, for the runtime,
+// which must have a ring.
+func New(rt *proactor.Runtime, sysfd int) *FD {
+	return &FD{sysfd: sysfd, driver: rt.Pick(), drained: make(chan struct{})}
+}
+
+// Sysfd returns the descriptor's number. It is valid until Close returns.
+func (fd *FD) Sysfd() int { return fd.sysfd }
+
+// side is one direction of a descriptor.
+type side struct {
+	lock sync.Mutex // held by the operation that is at work
+
+	// fate says why an operation must not go on, current is the one under way
+	// in the ring. The operation publishes itself and then looks at fate; who
+	// changes fate then looks at current: one sees the other.
+	fate    atomic.Uint32
+	current atomic.Pointer[driver.Op]
+
+	// Used by the holder of lock.
+	req   *request // made when the ring is first needed
+	empty bool     // nothing is left to receive, as far as the last operation could tell
+
+	deadlineMu sync.Mutex
+	deadline   time.Time   // zero for none
+	timer      *time.Timer // made when the first deadline is set
+}
+
+// The bits of a side's fate.
+const (
+	fateExpired = 1 << iota
+	fateClosed
+)
+
+// msgNoSignal is MSG_NOSIGNAL, the same on every Linux: a broken connection is
+// an error, not a signal.
+const msgNoSignal = 0x4000
+
+// request is an operation with the channel of the goroutine that waits for it.
+type request struct {
+	driver.Op
+	waiter *driver.Waiter
+}
+
+func newRequest() *request {
+	r := &request{waiter: driver.NewWaiter()}
+	r.Sink = r.waiter
+	return r
+}
+
+// incref starts an operation; it fails once Close has begun.
+func (fd *FD) incref() error {
+	for {
+		refs := fd.refs.Load()
+		if refs&closingBit != 0 {
+			return net.ErrClosed
+		}
+		if fd.refs.CompareAndSwap(refs, refs+1) {
+			return nil
+		}
+	}
+}
+
+// decref ends an operation.
+func (fd *FD) decref() {
+	if fd.refs.Dec() == closingBit {
+		close(fd.drained)
+	}
+}
+
+// begin starts an operation of one direction.
+func (fd *FD) begin(s *side) error {
+	if err := fd.incref(); err != nil {
+		return err
+	}
+	s.lock.Lock()
+	if err := s.check(); err != nil {
+		fd.end(s)
+		return err
+	}
+	return nil
+}
+
+func (fd *FD) end(s *side) {
+	s.lock.Unlock()
+	fd.decref()
+}
+
+// check returns why an operation must not start.
+func (s *side) check() error {
+	switch fate := s.fate.Load(); {
+	case fate&fateClosed != 0:
+		return net.ErrClosed
+	case fate&fateExpired != 0:
+		return os.ErrDeadlineExceeded
+	}
+	return nil
+}
+
+// request returns the direction's reusable operation.
+func (s *side) request() *request {
+	if s.req == nil {
+		s.req = newRequest()
+	}
+	return s.req
+}
+
+// run does the operation that prep fills in, on the ring, and returns its
+// result or why it was ended. It is repeated if it was cancelled for a reason
+// that does not hold any more.
+func (fd *FD) run(s *side, r *request, prep func(*request)) (driver.Completion, error) {
+	for {
+		prep(r)
+		r.Waits = true
+		if err := fd.driver.Enqueue(context.Background(), &r.Op); err != nil {
+			return driver.Completion{}, runtimeClosed(err)
+		}
+		s.current.Store(&r.Op)
+		if s.fate.Load() != 0 {
+			fd.driver.Cancel(&r.Op)
+		}
+		c := fd.driver.Await(r.waiter)
+		s.current.Store(nil)
+		r.Buf = nil
+		switch errno := c.Err(); errno {
+		case nil:
+			return c, nil
+		case error(syscall.ECANCELED):
+			if err := s.check(); err != nil {
+				return c, err
+			}
+		case error(syscall.EINTR):
+		default:
+			return c, errno
+		}
+	}
+}
+
+// runtimeClosed turns the driver's error into what callers know.
+func runtimeClosed(err error) error {
+	if errors.Is(err, driver.ErrClosed) {
+		return proactor.ErrClosed
+	}
+	return err
+}
+
+// Recv receives into b from a stream socket. It returns io.EOF at the end of
+// the stream, and otherwise at least one byte or an error.
+func (fd *FD) Recv(b []byte) (int, error) {
+	s := &fd.rd
+	if err := fd.begin(s); err != nil {
+		return 0, err
+	}
+	defer fd.end(s)
+	if len(b) == 0 {
+		return 0, nil
+	}
+	if !s.empty {
+		n, errno := sys.RecvNow(fd.sysfd, b)
+		fd.driver.NoteInline(errno != syscall.EAGAIN)
+		switch errno {
+		case 0:
+			s.empty = n < len(b)
+			return eof(n)
+		case syscall.EAGAIN, syscall.EINTR:
+			s.empty = true
+		default:
+			return 0, errno
+		}
+	}
+	r := s.request()
+	c, err := fd.run(s, r, func(r *request) {
+		r.Buf = b
+		var flags uring.RecvSendFlags
+		if s.empty {
+			// It will have to wait, so trying first would be for nothing.
+			flags = uring.IORING_RECVSEND_POLL_FIRST
+		}
+		r.SQE.PrepRecv(fd.sysfd, b, 0, flags)
+	})
+	if err != nil {
+		return 0, err
+	}
+	s.empty = c.Flags&uring.IORING_CQE_F_SOCK_NONEMPTY == 0
+	return eof(int(c.Res))
+}
+
+func eof(n int) (int, error) {
+	if n == 0 {
+		return 0, io.EOF
+	}
+	return n, nil
+}
+
+// Send sends all of b to a stream socket, or returns how much it sent and why
+// not more.
+func (fd *FD) Send(b []byte) (int, error) {
+	s := &fd.wr
+	if err := fd.begin(s); err != nil {
+		return 0, err
+	}
+	defer fd.end(s)
+	n, errno := sys.SendNow(fd.sysfd, b)
+	fd.driver.NoteInline(errno == 0 && n == len(b))
+	switch {
+	case errno == syscall.EAGAIN || errno == syscall.EINTR:
+		n = 0
+	case errno != 0:
+		return 0, errno
+	case n == len(b):
+		return n, nil
+	}
+	r := s.request()
+	for n < len(b) {
+		c, err := fd.run(s, r, func(r *request) {
+			r.Buf = b[n:]
+			r.SQE.PrepSend(fd.sysfd, b[n:], msgNoSignal, 0)
+		})
+		if err != nil {
+			return n, err
+		}
+		if c.Res == 0 {
+			return n, io.ErrUnexpectedEOF
+		}
+		n += int(c.Res)
+	}
+	return n, nil
+}
+
+// Accept waits for a connection and returns its descriptor, which is blocking
+// and close-on-exec, and its peer's address. The address is valid until the
+// next Accept.
+func (fd *FD) Accept() (int, *sys.Sockaddr, error) {
+	s := &fd.rd
+	if err := fd.begin(s); err != nil {
+		return -1, nil, err
+	}
+	defer fd.end(s)
+	r := s.request()
+	// The address is the caller's afterwards, so it is a new one each time.
+	addr := new(sys.Sockaddr)
+	for {
+		c, err := fd.run(s, r, func(r *request) {
+			r.Keep = addr
+			sys.PrepAccept(&r.SQE, fd.sysfd, addr)
+		})
+		switch {
+		case err == nil:
+			return int(c.Res), addr, nil
+		case errors.Is(err, syscall.ECONNABORTED):
+			// The connection was gone before it was accepted: as the standard
+			// library does, wait for the next.
+		default:
+			return -1, nil, err
+		}
+	}
+}
+
+// Connect connects a socket to an address. If ctx ends first, the attempt is
+// given up and the error is that of ctx.
+func (fd *FD) Connect(ctx context.Context, addr *sys.Sockaddr) error {
+	s := &fd.wr
+	if err := fd.begin(s); err != nil {
+		return err
+	}
+	defer fd.end(s)
+	expired := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		fd.expire(s)
+		close(expired)
+	})
+	defer func() {
+		if !stop() {
+			<-expired
+			s.spare(fateExpired) // it was for this attempt only
+		}
+	}()
+	r := s.request()
+	_, err := fd.run(s, r, func(r *request) {
+		r.Keep = addr
+		sys.PrepConnect(&r.SQE, fd.sysfd, addr)
+	})
+	r.Keep = nil
+	if errors.Is(err, os.ErrDeadlineExceeded) && ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if errors.Is(err, syscall.EISCONN) {
+		// It was connected by an attempt that a signal interrupted.
+		return nil
+	}
+	return err
+}
+
+// Control calls f with the descriptor, which stays open meanwhile.
+func (fd *FD) Control(f func(sysfd int) error) error {
+	if err := fd.incref(); err != nil {
+		return err
+	}
+	defer fd.decref()
+	return f(fd.sysfd)
+}
+
+// Close cancels what is under way, waits for it to end, and closes the
+// descriptor. A second Close fails with net.ErrClosed.
+func (fd *FD) Close() error {
+	if err := fd.Retire(); err != nil {
+		return err
+	}
+	return sys.Close(fd.sysfd)
+}
+
+// Retire is Close without closing the descriptor, which is the caller's again.
+func (fd *FD) Retire() error {
+	for {
+		refs := fd.refs.Load()
+		if refs&closingBit != 0 {
+			return net.ErrClosed
+		}
+		if fd.refs.CompareAndSwap(refs, refs|closingBit) {
+			if refs == 0 {
+				close(fd.drained)
+			}
+			break
+		}
+	}
+	for _, s := range []*side{&fd.rd, &fd.wr} {
+		s.stopTimer()
+		s.doom(fateClosed)
+		fd.cancelCurrent(s)
+	}
+	<-fd.drained
+	return nil
+}
+
+// doom adds a reason for operations not to go on.
+func (s *side) doom(bit uint32) {
+	for {
+		fate := s.fate.Load()
+		if s.fate.CompareAndSwap(fate, fate|bit) {
+			return
+		}
+	}
+}
+
+// spare takes a reason away.
+func (s *side) spare(bit uint32) {
+	for {
+		fate := s.fate.Load()
+		if s.fate.CompareAndSwap(fate, fate&^bit) {
+			return
+		}
+	}
+}
+
+// cancelCurrent cancels the operation that is under way in the ring. It may
+// hit the next one instead, which run repeats if nothing speaks against it.
+func (fd *FD) cancelCurrent(s *side) {
+	if op := s.current.Load(); op != nil {
+		fd.driver.Cancel(op)
+	}
+}

@@ -1,0 +1,210 @@
+package poll
+
+import (
+	"context"
+	"io"
+	"sync"
+	"syscall"
+
+	"go.uber.org/atomic"
+
+	"github.com/yamanote-go/yamanote/driver"
+	"github.com/yamanote-go/yamanote/internal/sys"
+	"github.com/yamanote-go/yamanote/proactor"
+	"github.com/yamanote-go/yamanote/uring"
+)
+
+// File is an FD of a regular file or a block device.
+//
+// What the page cache has is read by the calling goroutine, since that costs
+// less than asking anybody; what has to come from the disk is read by the
+// ring. Writes go to the page cache the same way. A file system that cannot
+// say beforehand whether a write would wait makes the ring hand it to a thread
+// of the kernel, which costs far more than it gains: there the caller writes
+// as it would without a ring.
+type File struct {
+	*FD
+	waitsRead, waitsWrite bool        // the disk is always waited for
+	cannotTell            atomic.Bool // writes: RWF_NOWAIT is not supported
+	cannotTellRead        atomic.Bool // reads: likewise
+}
+
+// NewFile makes a File of a descriptor that was opened with the given flags.
+func NewFile(rt *proactor.Runtime, sysfd, flag int) *File {
+	f := &File{FD: New(rt, sysfd)}
+	f.waitsRead, f.waitsWrite = sys.Waits(flag)
+	return f
+}
+
+// requests are for operations that many goroutines do at once.
+var requests = sync.Pool{New: func() any { return newRequest() }}
+
+// once does one operation that needs no direction: it finishes by itself, so
+// it is neither cancelled nor has a deadline.
+func (fd *FD) once(prep func(*request)) (driver.Completion, error) {
+	r := requests.Get().(*request)
+	defer requests.Put(r)
+	for {
+		prep(r)
+		if err := fd.driver.Enqueue(context.Background(), &r.Op); err != nil {
+			r.Buf = nil
+			return driver.Completion{}, runtimeClosed(err)
+		}
+		c := fd.driver.Await(r.waiter)
+		r.Buf = nil
+		switch errno := c.Err(); errno {
+		case nil:
+			return c, nil
+		case error(syscall.EINTR):
+		case error(syscall.ECANCELED):
+			return c, proactor.ErrClosed // only a shutdown cancels these
+		default:
+			return c, errno
+		}
+	}
+}
+
+// ReadAt reads once at an offset, into b which is not empty. It returns 0 at
+// the end of the file.
+func (f *File) ReadAt(b []byte, off int64) (int, error) {
+	if err := f.incref(); err != nil {
+		return 0, err
+	}
+	defer f.decref()
+	return f.read(b, off)
+}
+
+// Read is ReadAt at the file's position, which it advances.
+func (f *File) Read(b []byte) (int, error) {
+	if err := f.begin(&f.rd); err != nil {
+		return 0, err
+	}
+	defer f.end(&f.rd)
+	return f.read(b, sys.CurrentPosition)
+}
+
+func (f *File) read(b []byte, off int64) (int, error) {
+	if !f.waitsRead && !f.cannotTellRead.Load() {
+		n, errno := sys.PreadNow(f.sysfd, b, off)
+		f.driver.NoteInline(errno == 0)
+		switch errno {
+		case 0:
+			return n, nil
+		case syscall.EAGAIN, syscall.EINTR:
+		case syscall.EOPNOTSUPP, syscall.ENOSYS:
+			f.cannotTellRead.Store(true)
+		default:
+			return 0, errno
+		}
+	}
+	c, err := f.once(func(r *request) {
+		r.Buf, r.Waits = b, false
+		r.SQE.PrepRead(f.sysfd, b, uint64(off)) // -1 is uring.CurrentPosition
+	})
+	if err != nil {
+		return 0, err
+	}
+	return int(c.Res), nil
+}
+
+// WriteAt writes all of b at an offset, or returns how much it wrote and why
+// not more.
+func (f *File) WriteAt(b []byte, off int64) (n int, err error) {
+	if err := f.incref(); err != nil {
+		return 0, err
+	}
+	defer f.decref()
+	for n < len(b) {
+		m, err := f.write(b[n:], off+int64(n))
+		if n += m; err != nil || m == 0 {
+			return n, unexpected(err)
+		}
+	}
+	return n, nil
+}
+
+// Write is WriteAt at the file's position, which it advances.
+func (f *File) Write(b []byte) (n int, err error) {
+	// The position is shared with Read, so they share a lock.
+	if err := f.begin(&f.rd); err != nil {
+		return 0, err
+	}
+	defer f.end(&f.rd)
+	for n < len(b) {
+		m, err := f.write(b[n:], sys.CurrentPosition)
+		if n += m; err != nil || m == 0 {
+			return n, unexpected(err)
+		}
+	}
+	return n, nil
+}
+
+// unexpected is the error of a write that failed or wrote nothing.
+func unexpected(err error) error {
+	if err == nil {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}
+
+// write writes once; it can write less than all of b.
+func (f *File) write(b []byte, off int64) (int, error) {
+	if !f.waitsWrite {
+		if f.cannotTell.Load() {
+			return f.writeWaiting(b, off)
+		}
+		n, errno := sys.PwriteNow(f.sysfd, b, off)
+		f.driver.NoteInline(errno == 0)
+		switch errno {
+		case 0:
+			return n, nil
+		case syscall.EAGAIN, syscall.EINTR:
+		case syscall.EOPNOTSUPP, syscall.ENOSYS:
+			f.cannotTell.Store(true)
+			return f.writeWaiting(b, off)
+		default:
+			return 0, errno
+		}
+	}
+	c, err := f.once(func(r *request) {
+		r.Buf, r.Waits = b, false
+		r.SQE.PrepWrite(f.sysfd, b, uint64(off))
+	})
+	if err != nil {
+		return 0, err
+	}
+	return int(c.Res), nil
+}
+
+// writeWaiting writes by a system call that may wait.
+func (f *File) writeWaiting(b []byte, off int64) (int, error) {
+	for {
+		n, err := sys.Pwrite(f.sysfd, b, off)
+		if err != syscall.EINTR {
+			f.driver.NoteInline(true)
+			return max(n, 0), err
+		}
+	}
+}
+
+// Seek runs f, which changes the file's position, when no Read or Write does.
+func (f *File) Seek(seek func() (int64, error)) (int64, error) {
+	if err := f.begin(&f.rd); err != nil {
+		return 0, err
+	}
+	defer f.end(&f.rd)
+	return seek()
+}
+
+// Sync makes what has been written durable.
+func (f *File) Sync() error {
+	if err := f.incref(); err != nil {
+		return err
+	}
+	defer f.decref()
+	_, err := f.once(func(r *request) {
+		r.Waits = false
+		r.SQE.PrepFsync(f.sysfd, uring.FsyncFlags(0))
+	})
+	return err
+}

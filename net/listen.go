@@ -1,0 +1,211 @@
+package net
+
+import (
+	"context"
+	"net"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/yamanote-go/yamanote/internal/poll"
+	"github.com/yamanote-go/yamanote/internal/sys"
+	"github.com/yamanote-go/yamanote/proactor"
+)
+
+// Listen announces on the local network address, on the default runtime. See
+// net.Listen for networks and addresses.
+func Listen(network, address string) (Listener, error) {
+	return new(ListenConfig).Listen(context.Background(), network, address)
+}
+
+// ListenPacket announces on a packet-oriented network. At present that is the
+// standard library's.
+func ListenPacket(network, address string) (PacketConn, error) {
+	return net.ListenPacket(network, address)
+}
+
+// ListenConfig contains options for listening to an address. The zero value is
+// a good default.
+type ListenConfig struct {
+	// Control is called with the socket before it is bound; see
+	// net.ListenConfig.
+	Control func(network, address string, c syscall.RawConn) error
+
+	// KeepAlive is the keep-alive period of accepted connections: zero for the
+	// default, negative for none. It is ignored if KeepAliveConfig.Enable is
+	// set.
+	KeepAlive time.Duration
+
+	// KeepAliveConfig configures keep-alive messages of accepted connections.
+	KeepAliveConfig KeepAliveConfig
+
+	// Runtime is what the listener and its connections run on; nil means the
+	// default runtime.
+	Runtime *proactor.Runtime
+}
+
+func (lc *ListenConfig) runtime() *proactor.Runtime {
+	if lc.Runtime != nil {
+		return lc.Runtime
+	}
+	return proactor.Default()
+}
+
+// Listen announces on the local network address.
+func (lc *ListenConfig) Listen(ctx context.Context, network, address string) (Listener, error) {
+	// Resolving, binding and all options are the standard library's; only
+	// what happens on the socket from then on is ours.
+	config := net.ListenConfig{Control: lc.Control, KeepAlive: lc.KeepAlive, KeepAliveConfig: lc.KeepAliveConfig}
+	std, err := config.Listen(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	rt := lc.runtime()
+	switch std := std.(type) {
+	case *net.TCPListener:
+		if !rt.HasRing() {
+			return &TCPListener{listener{std: std}}, nil
+		}
+		l, err := takeListener(rt, std, network)
+		if err != nil {
+			return nil, err
+		}
+		if err := l.fd.Control(lc.prepareTCP); err != nil {
+			return nil, l.closeWith(err)
+		}
+		return &TCPListener{l}, nil
+	case *net.UnixListener:
+		if network != "unix" {
+			return std, nil
+		}
+		if !rt.HasRing() {
+			return &UnixListener{listener: listener{std: std}}, nil
+		}
+		std.SetUnlinkOnClose(false) // by closing it after its descriptor was taken
+		l, err := takeListener(rt, std, network)
+		if err != nil {
+			return nil, err
+		}
+		ul := &UnixListener{listener: l, unlink: true}
+		if !strings.HasPrefix(address, "@") {
+			ul.path = address
+		}
+		return ul, nil
+	}
+	return std, nil
+}
+
+// prepareTCP sets the options that accepted connections shall have on the
+// listening socket: Linux hands them down, which saves a system call for each
+// and every connection.
+func (lc *ListenConfig) prepareTCP(fd int) error {
+	if err := sys.SetNoDelay(fd, true); err != nil {
+		return err
+	}
+	config := keepAliveConfig(lc.KeepAliveConfig, lc.KeepAlive)
+	if !config.Enable {
+		return nil
+	}
+	return setKeepAlive(fd, config)
+}
+
+// stdListener is what the standard library's stream listeners have.
+type stdListener interface {
+	net.Listener
+	SetDeadline(t time.Time) error
+	SyscallConn() (syscall.RawConn, error)
+}
+
+// listener is a stream listener, on a ring or, if std is not nil, of the
+// standard library.
+type listener struct {
+	rt   *proactor.Runtime
+	fd   *poll.FD
+	net  string
+	addr net.Addr
+
+	std stdListener
+}
+
+// takeListener takes a listening socket out of the standard library's hands.
+func takeListener(rt *proactor.Runtime, std stdListener, network string) (listener, error) {
+	defer std.Close()
+	l := listener{rt: rt, net: network, addr: std.Addr()}
+	rc, err := std.SyscallConn()
+	if err != nil {
+		return l, &net.OpError{Op: "listen", Net: network, Addr: l.addr, Err: err}
+	}
+	fd := -1
+	var dupErr error
+	if err := rc.Control(func(sysfd uintptr) { fd, dupErr = sys.Dup(int(sysfd)) }); err != nil {
+		dupErr = err
+	}
+	if dupErr == nil {
+		if dupErr = sys.SetBlocking(fd); dupErr != nil {
+			_ = sys.Close(fd)
+		}
+	}
+	if dupErr != nil {
+		return l, &net.OpError{Op: "listen", Net: network, Addr: l.addr, Err: dupErr}
+	}
+	l.fd = poll.New(rt, fd)
+	return l, nil
+}
+
+// closeWith gives up a listener that could not be set up.
+func (l *listener) closeWith(err error) error {
+	_ = l.fd.Close()
+	return &net.OpError{Op: "listen", Net: l.net, Addr: l.addr, Err: wrapErr("setsockopt", err)}
+}
+
+func (l *listener) ok() bool { return l != nil && (l.fd != nil || l.std != nil) }
+
+func (l *listener) opError(op, call string, err error) error {
+	return &net.OpError{Op: op, Net: l.net, Addr: l.addr, Err: wrapErr(call, err)}
+}
+
+// accept waits for a connection and gives it to a shard of the runtime.
+func (l *listener) accept() (*poll.FD, *sys.Sockaddr, error) {
+	sysfd, peer, err := l.fd.Accept()
+	if err != nil {
+		return nil, nil, l.opError("accept", "accept4", err)
+	}
+	return poll.New(l.rt, sysfd), peer, nil
+}
+
+// Close stops listening. Connections that have been accepted stay open.
+func (l *listener) Close() error {
+	if !l.ok() {
+		return syscall.EINVAL
+	}
+	if l.std != nil {
+		return l.std.Close()
+	}
+	if err := l.fd.Close(); err != nil {
+		return l.opError("close", "close", err)
+	}
+	return nil
+}
+
+// Addr returns the listener's network address. It is shared by all calls, so
+// do not modify it.
+func (l *listener) Addr() Addr {
+	if l.std != nil {
+		return l.std.Addr()
+	}
+	return l.addr
+}
+
+// SetDeadline sets the deadline of Accept. Zero means none.
+func (l *listener) SetDeadline(t time.Time) error {
+	if !l.ok() {
+		return syscall.EINVAL
+	}
+	if l.std != nil {
+		return l.std.SetDeadline(t)
+	}
+	if err := l.fd.SetReadDeadline(t); err != nil {
+		return l.opError("set", "setsockopt", err)
+	}
+	return nil
+}

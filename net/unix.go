@@ -1,0 +1,123 @@
+package net
+
+import (
+	"context"
+	"net"
+	"os"
+	"syscall"
+
+	"github.com/yamanote-go/yamanote/internal/poll"
+	"github.com/yamanote-go/yamanote/internal/sys"
+)
+
+// UnixConn is a connection to a Unix stream socket.
+type UnixConn struct{ conn }
+
+// newUnixConn takes over a connected socket.
+func newUnixConn(fd *poll.FD, network string, peer *sys.Sockaddr) *UnixConn {
+	c := &UnixConn{conn{fd: fd, net: network, raddr: peer.UnixAddr(network)}}
+	var local sys.Sockaddr
+	if sys.Getsockname(fd.Sysfd(), &local) == nil {
+		c.laddr = local.UnixAddr(network)
+	}
+	return c
+}
+
+// UnixListener is a listener on a Unix stream socket.
+type UnixListener struct {
+	listener
+	path   string // to unlink when closed, empty for none
+	unlink bool
+}
+
+// AcceptUnix accepts the next incoming connection.
+func (l *UnixListener) AcceptUnix() (*UnixConn, error) {
+	if l == nil || !l.ok() {
+		return nil, syscall.EINVAL
+	}
+	if l.std != nil {
+		c, err := l.std.(*net.UnixListener).AcceptUnix()
+		if err != nil {
+			return nil, err
+		}
+		return &UnixConn{conn{std: c}}, nil
+	}
+	fd, peer, err := l.accept()
+	if err != nil {
+		return nil, err
+	}
+	return newUnixConn(fd, l.net, peer), nil
+}
+
+// Accept implements the Listener Accept method.
+func (l *UnixListener) Accept() (Conn, error) {
+	c, err := l.AcceptUnix()
+	if err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// Close stops listening. It removes the socket's file, unless SetUnlinkOnClose
+// says otherwise. Connections that have been accepted stay open.
+func (l *UnixListener) Close() error {
+	if l == nil || !l.ok() {
+		return syscall.EINVAL
+	}
+	if l.std == nil && l.path != "" && l.unlink {
+		// Before closing, as the standard library does: while the descriptor
+		// is open, nobody else can have put a new socket under the name.
+		_ = os.Remove(l.path)
+		l.path = ""
+	}
+	return l.listener.Close()
+}
+
+// SetUnlinkOnClose sets whether the socket's file is removed from the file
+// system when the listener is closed. The default is true for listeners that
+// created it.
+func (l *UnixListener) SetUnlinkOnClose(unlink bool) {
+	if l.std != nil {
+		l.std.(*net.UnixListener).SetUnlinkOnClose(unlink)
+		return
+	}
+	l.unlink = unlink
+}
+
+// ListenUnix acts like Listen for the network "unix".
+func ListenUnix(network string, laddr *UnixAddr) (*UnixListener, error) {
+	if network != "unix" {
+		return nil, &net.OpError{Op: "listen", Net: network, Addr: unixAddr(laddr), Err: net.UnknownNetworkError(network)}
+	}
+	if laddr == nil {
+		return nil, &net.OpError{Op: "listen", Net: network, Err: errMissingAddress}
+	}
+	l, err := new(ListenConfig).Listen(context.Background(), network, laddr.Name)
+	if err != nil {
+		return nil, err
+	}
+	return l.(*UnixListener), nil
+}
+
+// DialUnix acts like Dial for the network "unix".
+func DialUnix(network string, laddr, raddr *UnixAddr) (*UnixConn, error) {
+	if network != "unix" {
+		return nil, &net.OpError{Op: "dial", Net: network, Source: unixAddr(laddr), Addr: unixAddr(raddr), Err: net.UnknownNetworkError(network)}
+	}
+	if raddr == nil {
+		return nil, &net.OpError{Op: "dial", Net: network, Source: unixAddr(laddr), Err: errMissingAddress}
+	}
+	d := Dialer{LocalAddr: unixAddr(laddr)}
+	c, err := d.Dial(network, raddr.Name)
+	if err != nil {
+		return nil, err
+	}
+	return c.(*UnixConn), nil
+}
+
+func unixAddr(a *UnixAddr) net.Addr {
+	if a == nil {
+		return nil
+	}
+	return a
+}

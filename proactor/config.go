@@ -1,0 +1,162 @@
+package proactor
+
+import (
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/yamanote-go/yamanote/driver"
+	"github.com/yamanote-go/yamanote/uring"
+)
+
+// Mode says whether a Runtime may, must or must not use a ring.
+type Mode uint8
+
+const (
+	// ModeAuto uses a ring where there is one and the standard library
+	// elsewhere.
+	ModeAuto Mode = iota
+	// ModeRing uses a ring; New fails where there is none.
+	ModeRing
+	// ModeStd uses the standard library.
+	ModeStd
+)
+
+// ParseMode returns the mode named "auto", "ring" or "std".
+func ParseMode(name string) (Mode, error) {
+	for _, m := range []Mode{ModeAuto, ModeRing, ModeStd} {
+		if m.String() == name {
+			return m, nil
+		}
+	}
+	return 0, fmt.Errorf("proactor: no backend %q: want auto, ring or std", name)
+}
+
+// String returns the name that ParseMode takes.
+func (m Mode) String() string {
+	switch m {
+	case ModeAuto:
+		return "auto"
+	case ModeRing:
+		return "ring"
+	case ModeStd:
+		return "std"
+	}
+	return fmt.Sprintf("Mode(%d)", uint8(m))
+}
+
+// Strategy is how a driver waits; see package driver.
+type Strategy = driver.Strategy
+
+// The strategies.
+const (
+	StrategyDefault   = driver.StrategyDefault
+	StrategyGoroutine = driver.StrategyGoroutine
+	StrategyThread    = driver.StrategyThread
+	StrategyShared    = driver.StrategyShared
+)
+
+// Strategies lists the strategies that can be chosen.
+func Strategies() []Strategy { return driver.Strategies() }
+
+// Features are parts of io_uring that can be done without; see package driver.
+type Features = driver.Features
+
+// Config says how to set up a Runtime. The zero value is a good default.
+type Config struct {
+	// Mode says whether to use a ring.
+	Mode Mode
+
+	// Shards is the number of rings, each with a driver goroutine; default 1.
+	// A descriptor stays on one shard for life.
+	Shards int
+
+	// Strategy is how drivers wait.
+	Strategy Strategy
+
+	// SQEntries, CQEntries and MaxInFlight size each ring; see driver.Config.
+	SQEntries   uint32
+	CQEntries   uint32
+	MaxInFlight int
+
+	// Extra lists kernel operations to allow on the ring besides those that
+	// this module uses, for operations of your own.
+	Extra []uring.Op
+
+	// Without switches features off.
+	Without Features
+}
+
+const maxShards = 1024
+
+// withEnv returns the configuration with what the environment says about it.
+func (c Config) withEnv() (Config, error) {
+	if name := os.Getenv("YAMANOTE_BACKEND"); name != "" {
+		mode, err := ParseMode(name)
+		if err != nil {
+			return c, fmt.Errorf("YAMANOTE_BACKEND: %w", err)
+		}
+		switch {
+		case c.Mode == ModeAuto:
+			c.Mode = mode
+		case c.Mode == ModeRing && mode == ModeStd:
+			return c, fmt.Errorf("proactor: a ring is asked for, but YAMANOTE_BACKEND=std turns it off: %w", ErrNoRing)
+		}
+	}
+	if name := os.Getenv("YAMANOTE_STRATEGY"); name != "" {
+		s, err := driver.ParseStrategy(name)
+		if err != nil {
+			return c, fmt.Errorf("YAMANOTE_STRATEGY: %w", err)
+		}
+		if c.Strategy == StrategyDefault {
+			c.Strategy = s
+		}
+	}
+	if list := os.Getenv("YAMANOTE_DISABLE"); list != "" {
+		for name := range strings.SplitSeq(list, ",") {
+			f, err := driver.ParseFeature(strings.TrimSpace(name))
+			if err != nil {
+				return c, fmt.Errorf("YAMANOTE_DISABLE: %w", err)
+			}
+			c.Without |= f
+		}
+	}
+	if c.Shards == 0 {
+		c.Shards = 1
+	}
+	if c.Shards < 0 || c.Shards > maxShards {
+		return c, fmt.Errorf("proactor: %d shards: want 1 to %d", c.Shards, maxShards)
+	}
+	return c, nil
+}
+
+func (c Config) driver() driver.Config {
+	return driver.Config{
+		Strategy:    c.Strategy,
+		SQEntries:   c.SQEntries,
+		CQEntries:   c.CQEntries,
+		MaxInFlight: c.MaxInFlight,
+		Allow:       append(append([]uring.Op{}, allowed...), c.Extra...),
+		Without:     c.Without,
+	}
+}
+
+// allowed are the kernel operations that this module submits. A ring refuses
+// all others, so that a bug or an intruder cannot use it for more.
+var allowed = []uring.Op{
+	uring.IORING_OP_NOP,
+	uring.IORING_OP_READ,
+	uring.IORING_OP_WRITE,
+	uring.IORING_OP_FSYNC,
+	uring.IORING_OP_FTRUNCATE,
+	uring.IORING_OP_OPENAT,
+	uring.IORING_OP_CLOSE,
+	uring.IORING_OP_RECV,
+	uring.IORING_OP_SEND,
+	uring.IORING_OP_ACCEPT,
+	uring.IORING_OP_CONNECT,
+	uring.IORING_OP_SHUTDOWN,
+	uring.IORING_OP_POLL_ADD,
+	uring.IORING_OP_TIMEOUT,
+	uring.IORING_OP_ASYNC_CANCEL,
+}
