@@ -227,7 +227,7 @@ func TestMultishotRecv(t *testing.T) {
 		b := newBufRing(t, r, 3, 4, 8)
 		near, far := socketPair(t)
 		arm := func() {
-			sqe := r.SQ().Next()
+			sqe := next(t, r)
 			sqe.PrepRecvMultishot(near, b.Group(), 0, 0)
 			sqe.UserData = 11
 			_, err := r.Submit()

@@ -538,8 +538,14 @@ func TestNothingIsAllocated(t *testing.T) {
 		buf := []byte("hello")
 		var cqes [8]CQE
 		ts := Timespec{Sec: 1}
+		settle := func() {
+			for r.SQ().Space() < 8 { // see next
+				runtime.Gosched()
+			}
+		}
 		for name, f := range map[string]func(){
 			"wait": func() {
+				settle()
 				for range 8 {
 					r.SQ().Next().PrepNop()
 				}
@@ -548,6 +554,7 @@ func TestNothingIsAllocated(t *testing.T) {
 				}
 			},
 			"wait with timeout": func() {
+				settle()
 				sqe := r.SQ().Next()
 				sqe.PrepSend(near, buf, 0, 0)
 				sqe.Flags = IOSQE_IO_LINK
@@ -561,6 +568,7 @@ func TestNothingIsAllocated(t *testing.T) {
 				}
 			},
 			"enter": func() {
+				settle()
 				r.SQ().Next().PrepNop()
 				pending := r.SQ().Flush()
 				flags := IORING_ENTER_GETEVENTS | IORING_ENTER_SQ_WAKEUP

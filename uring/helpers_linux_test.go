@@ -133,11 +133,22 @@ func forShapes(t *testing.T, f func(t *testing.T, s shape)) {
 	}
 }
 
+// next takes an entry. The thread of SQPOLL gives entries back a little after
+// their completions have come.
+func next(t testing.TB, r *Ring) *SQE {
+	t.Helper()
+	if r.Flags()&IORING_SETUP_SQPOLL != 0 && r.SQ().Space() == 0 {
+		testkit.Eventually(t, func() bool { return r.SQ().Space() > 0 }, "the kernel takes an entry")
+	}
+	sqe := r.SQ().Next()
+	require.NotNil(t, sqe, "the queue is full")
+	return sqe
+}
+
 // nop takes an entry and makes it a NOP.
 func nop(t testing.TB, r *Ring, userData uint64) {
 	t.Helper()
-	sqe := r.SQ().Next()
-	require.NotNil(t, sqe, "the queue is full")
+	sqe := next(t, r)
 	sqe.PrepNop()
 	sqe.UserData = userData
 }
@@ -155,9 +166,7 @@ func one(t testing.TB, r *Ring) CQE {
 // submit1 submits the entry that fill makes and returns its completion.
 func submit1(t testing.TB, r *Ring, fill func(sqe *SQE)) CQE {
 	t.Helper()
-	sqe := r.SQ().Next()
-	require.NotNil(t, sqe)
-	fill(sqe)
+	fill(next(t, r))
 	return one(t, r)
 }
 

@@ -36,6 +36,10 @@ func (q *SubmissionQueue) Space() uint32 { return q.Entries() - q.Pending() }
 // Next returns the next free entry, or nil when the queue is full. The entry
 // holds whatever it held before: fill it with one of the Prep methods, which
 // set every field. It belongs to the caller until the next Flush.
+//
+// With SETUP_SQPOLL the queue may be full for a moment although every request
+// has completed: the kernel's thread gives entries back in batches. An enter with
+// IORING_ENTER_SQ_WAIT waits for one.
 func (q *SubmissionQueue) Next() *SQE {
 	// The head that was read last is good enough unless the queue seems full.
 	if q.tail-q.head == q.Entries() && q.Space() == 0 {
