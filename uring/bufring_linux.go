@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"math/bits"
 	"os"
 	"sync/atomic"
@@ -43,8 +44,8 @@ func NewBufRing(r *Ring, group uint16, entries, size int) (*BufRing, error) {
 	if entries < 1 || entries > 1<<15 || bits.OnesCount(uint(entries)) != 1 {
 		return nil, fmt.Errorf("uring: buffer ring of %d entries: want a power of two up to 32768", entries)
 	}
-	if size < 1 || size > 1<<30 {
-		return nil, fmt.Errorf("uring: buffer ring of %d-byte buffers: want 1 to 1<<30", size)
+	if size < 1 || size > 1<<30 || size > math.MaxInt/entries {
+		return nil, fmt.Errorf("uring: buffer ring of %d buffers of %d bytes: want 1 to 1<<30 bytes each", entries, size)
 	}
 	b := &BufRing{ring: r, group: group, size: size, mask: uint16(entries - 1)}
 	var err error
@@ -108,7 +109,10 @@ func (b *BufRing) put(bid uint16) {
 	b.tail++
 }
 
-// Add queues a buffer to be given back to the kernel by the next Commit.
+// Add queues a buffer to be given back to the kernel by the next Commit, after
+// all that were added before. Only a buffer that a completion has named may be
+// added, and once: of one that the kernel still has it would believe that it has
+// two, and fill the same memory for two requests.
 func (b *BufRing) Add(bid uint16) { b.put(bid) }
 
 // Commit makes all added buffers available to the kernel.
@@ -123,7 +127,9 @@ func (b *BufRing) Commit() {
 }
 
 // Close unregisters the group and frees its memory. No operation that selects
-// from the group may be in flight, and no buffer may be in use any more.
+// from the group may be in flight, and no buffer may be in use any more: Bytes
+// of it would be unmapped memory. A group that is closed before its ring is the
+// rule; after the ring, Close only frees the memory.
 func (b *BufRing) Close() error {
 	if b.mem == nil {
 		return nil

@@ -13,6 +13,7 @@ import (
 // the SubmissionQueue of the same ring.
 type CompletionQueue struct {
 	// ktail is written by the kernel as it posts completions; khead is ours.
+	// kflags is nil before Linux 5.8.
 	khead, ktail, kflags, koverflow *uint32
 
 	// cqes are the 16-byte slots; an entry takes 1<<shift of them.
@@ -93,13 +94,16 @@ func (q *CompletionQueue) Overflow() uint32 {
 // EventfdEnabled reports whether a registered eventfd is signalled for new
 // completions.
 func (q *CompletionQueue) EventfdEnabled() bool {
-	return CQRingFlags(atomic.LoadUint32(q.kflags))&IORING_CQ_EVENTFD_DISABLED == 0
+	return q.kflags == nil || CQRingFlags(atomic.LoadUint32(q.kflags))&IORING_CQ_EVENTFD_DISABLED == 0
 }
 
 // SetEventfd says whether a registered eventfd is signalled for completions
 // that are posted from now on. Unlike unregistering it, this costs no system
-// call. Linux 5.8.
+// call. Linux 5.8; before, it changes nothing.
 func (q *CompletionQueue) SetEventfd(on bool) {
+	if q.kflags == nil {
+		return
+	}
 	var flags CQRingFlags
 	if !on {
 		flags = IORING_CQ_EVENTFD_DISABLED
@@ -110,7 +114,7 @@ func (q *CompletionQueue) SetEventfd(on bool) {
 }
 
 // Nonempty reports whether there are completions to reap. Unlike the other
-// methods it may be called by any goroutine.
+// methods it may be called by any goroutine, while the ring is open.
 func (q *CompletionQueue) Nonempty() bool {
 	return atomic.LoadUint32(q.khead) != atomic.LoadUint32(q.ktail)
 }

@@ -3,5 +3,137 @@
 //
 // It holds no policy, starts no goroutine and takes no lock. Package driver
 // builds the event loop on top of it; a program that wants its own loop can
-// use this package alone.
+// use this package alone. Constants have the names that the kernel gives them,
+// so that what its manual pages say can be looked up.
+//
+// # A complete program
+//
+// A ring has two queues that program and kernel share. The program fills
+// entries of the submission queue (SQE) and enters the ring; the kernel carries
+// the requests out, in any order, and puts one entry for each into the
+// completion queue (CQE).
+//
+//	package main
+//
+//	import (
+//		"fmt"
+//		"log"
+//		"os"
+//
+//		"github.com/yamanote-go/yamanote/uring"
+//	)
+//
+//	func main() {
+//		file, err := os.Open("/proc/version")
+//		if err != nil {
+//			log.Fatal(err)
+//		}
+//		defer file.Close()
+//
+//		ring, err := uring.New(8, nil)
+//		if err != nil {
+//			log.Fatal(err) // says why, and what to do about it
+//		}
+//		defer ring.Close()
+//
+//		// Take an entry, fill it, and mark it to know its completion by.
+//		buf := make([]byte, 13)
+//		sqe := ring.SQ().Next() // nil while 8 entries wait to be submitted
+//		sqe.PrepRead(int(file.Fd()), buf, 0)
+//		sqe.UserData = 42
+//
+//		// Submit it, and wait for one completion without a time limit.
+//		if _, err := ring.SubmitAndWait(1, -1); err != nil {
+//			log.Fatal(err)
+//		}
+//		for cqe := range ring.CQ().All() {
+//			if errno := cqe.Errno(); errno != 0 {
+//				log.Fatal(errno)
+//			}
+//			fmt.Printf("request %d: %s\n", cqe.UserData, buf[:cqe.Res])
+//		}
+//	}
+//
+// The order is always the same: Next, one of the Prep methods, then what applies
+// to every operation (UserData, SQEFlags), then Submit, SubmitAndWait, or Flush
+// and one of the Enter methods. An entry that was taken must be filled: it is
+// submitted with the others, and holds what it held the last time.
+//
+// UserData comes back in the completion and is the only link between the two.
+// A result is what the system call of that name would return, or a negative
+// error number, for which there is CQE.Errno. A request completes once, unless
+// CQE.More announces further completions.
+//
+// # Memory
+//
+// An entry holds addresses as numbers. The garbage collector does not see them,
+// so everything that a Prep method takes by address must be
+//
+//   - reachable through something else, or kept by runtime.KeepAlive, until the
+//     request has completed for the last time, also if it was cancelled;
+//   - not written to, and not read if the kernel writes to it, until then;
+//   - not on a stack, which the Prep methods see to for their own arguments but
+//     not for addresses that somebody computes by himself.
+//
+// Closing the ring does not end requests at once: wait for their completions
+// before their memory is used for something else. A BufRing brings memory of
+// its own, as do buffers that are registered.
+//
+// Completions are copied out of the ring. The pointer that Next returns is into
+// the ring, and not the caller's any more once the entry has been flushed.
+//
+// # Threads
+//
+// The kernel knows threads, and Go moves goroutines between them. Which threads
+// may use a ring is a matter of its setup flags; all others get EEXIST.
+//
+//	flags                          submit    get events   register
+//	none, COOP_TASKRUN             any       any          any
+//	SINGLE_ISSUER                  issuer    any          issuer
+//	SINGLE_ISSUER, DEFER_TASKRUN   issuer    issuer       issuer
+//	SINGLE_ISSUER, SQPOLL          any       any          issuer
+//
+// The issuer is the thread that created the ring or, with R_DISABLED, the one
+// that called Enable. To get events is to enter with IORING_ENTER_GETEVENTS and
+// nothing to submit. Three consequences:
+//
+//   - The goroutine of a ring with an issuer calls runtime.LockOSThread before
+//     it creates or enables it. The same holds after RegisterRingFd.
+//   - Requests do not outlive the thread that has submitted them: after its end
+//     they complete with ECANCELED, perhaps not before what they wait for
+//     happens. A goroutine that is still locked when it returns ends its thread.
+//   - Whoever wants something from the ring's goroutine while it waits wakes it
+//     by SendMsgRing, or a registered eventfd or a poll on one.
+//
+// Within what the table allows, one goroutine at a time may use the submission
+// queue and submit, and one at a time the completion queue; they may be two,
+// if they use Enter. Submit and SubmitAndWait use both queues, and of
+// EnterTimeout there can be one at a time. SendMsgRing may be called by
+// everybody, as may what only tells about a ring, such as Fd and Features.
+//
+// # Errors
+//
+// New returns a *SetupError, which has looked around on the system for the
+// cause: a sysctl, a seccomp filter, a limit, flags that do not go together.
+// The errors of registration, and those of Submit and SubmitAndWait, wrap an
+// *os.SyscallError. The latter two deal with signals themselves, and say
+// os.ErrDeadlineExceeded when a timeout has passed.
+// The Enter methods return the bare number:
+//
+//	EINTR    a signal came, which happens all the time in Go: try again
+//	ETIME    the time of EnterTimeout is up and nothing has completed
+//	EAGAIN   no memory for a request: reap, then try again
+//	EBUSY    too many completions wait in the kernel: reap, then try again
+//	EBADR    completions were lost, because memory was short
+//	EEXIST   this thread is not the ring's issuer
+//	EBADFD   the ring is not enabled yet
+//
+// A completion queue that is too small loses nothing (IORING_FEAT_NODROP): the
+// kernel keeps what does not fit, sets IORING_SQ_CQ_OVERFLOW, and hands it over
+// when the ring is entered with IORING_ENTER_GETEVENTS.
+//
+// What a kernel can do is asked of it, not concluded from its version: the
+// flags by New, the features by Ring.Features, the operations by Ring.Probe, and
+// since Linux 6.18 all of it by Query. Op.Info tells what this package knows of
+// an operation.
 package uring

@@ -10,13 +10,14 @@ import (
 // calls it has and which flags of every kind it knows. Kernels before 6.18
 // refuse with EINVAL: use a ring's Probe and Features there.
 func Query() (QueryOpcode, error) {
-	// The header points to the answer, so both live on the heap.
+	// The header holds the address of the answer as a number, which does not
+	// follow when a stack moves: address puts both on the heap.
 	arg := &struct {
 		hdr QueryHdr
 		out QueryOpcode
 	}{}
 	arg.hdr = QueryHdr{
-		QueryData: uint64(uintptr(unsafe.Pointer(&arg.out))),
+		QueryData: address(&arg.out),
 		QueryOp:   IO_URING_QUERY_OPCODES,
 		Size:      uint32(unsafe.Sizeof(arg.out)),
 	}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"syscall"
-	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -14,10 +13,9 @@ import (
 // Ring is an io_uring instance: its descriptor, its two queues and the memory
 // that is shared with the kernel.
 //
-// A Ring is not safe for concurrent use except where a method says so. Which
-// threads may enter and register depends on the setup flags: with
-// SINGLE_ISSUER only the thread that enabled the ring may, all others get
-// EEXIST.
+// A Ring is not safe for concurrent use, with the exceptions that the package
+// comment lists, and neither is a copy of it of any use. Which threads may
+// enter and register depends on the setup flags.
 type Ring struct {
 	fd     int
 	params Params
@@ -29,9 +27,11 @@ type Ring struct {
 	sqeMem  []byte
 
 	// enterFd is fd, or its index after RegisterRingFd with enterBase set to
-	// ENTER_REGISTERED_RING.
+	// ENTER_REGISTERED_RING. The index means this ring on the thread enterTid
+	// only.
 	enterFd   int
 	enterBase EnterFlags
+	enterTid  int
 
 	// arg and ts are what EnterTimeout passes to the kernel. They are fields
 	// because the kernel follows arg.Ts: it must not point into a stack.
@@ -45,13 +45,22 @@ type Ring struct {
 // flags are used.
 //
 // The descriptor is close-on-exec, and the shared memory is not inherited by
-// fork. A failure is a *SetupError that names the likely cause and the remedy.
-// See io_uring_setup(2).
+// fork. Whoever creates a ring closes it: there is no finalizer.
+//
+// A failure is a *SetupError that names the likely cause and the remedy. It
+// unwraps to the errno, so that errors.Is finds fs.ErrPermission where io_uring
+// is forbidden and errors.ErrUnsupported where it does not exist. See
+// io_uring_setup(2).
 func New(entries uint32, p *Params) (*Ring, error) {
 	if p == nil {
 		p = new(Params)
 	}
 	want := *p
+	if p.Flags&unmappable != 0 {
+		// Refused before the kernel sees it: it would write to memory that
+		// the caller named, or return an index that is no descriptor.
+		return nil, newSetupError(entries, want, syscall.ENOTSUP)
+	}
 	fd, _, errno := syscall.Syscall(unix.SYS_IO_URING_SETUP, uintptr(entries), uintptr(unsafe.Pointer(p)), 0)
 	if errno != 0 {
 		return nil, newSetupError(entries, want, errno)
@@ -64,11 +73,13 @@ func New(entries uint32, p *Params) (*Ring, error) {
 	return r, nil
 }
 
+// unmappable are the flags with which rings have a form that the queues of this
+// package do not know.
+const unmappable = IORING_SETUP_NO_MMAP | IORING_SETUP_REGISTERED_FD_ONLY | IORING_SETUP_SQE128 |
+	IORING_SETUP_SQE_MIXED | IORING_SETUP_CQE_MIXED | IORING_SETUP_SQ_REWIND
+
 func (r *Ring) mmap() error {
 	p := &r.params
-	if p.Flags&(IORING_SETUP_NO_MMAP|IORING_SETUP_SQE128|IORING_SETUP_SQE_MIXED|IORING_SETUP_CQE_MIXED) != 0 {
-		return fmt.Errorf("setup flags %v: %w", p.Flags, errors.ErrUnsupported)
-	}
 	cqeSize := uintptr(unsafe.Sizeof(CQE{}))
 	if p.Flags&IORING_SETUP_CQE32 != 0 {
 		r.cq.shift = 1
@@ -117,7 +128,9 @@ func (r *Ring) initQueues(cqMem []byte) {
 
 	cq.khead = word(cqMem, p.CqOff.Head)
 	cq.ktail = word(cqMem, p.CqOff.Tail)
-	cq.kflags = word(cqMem, p.CqOff.Flags)
+	if p.CqOff.Flags != 0 { // Linux 5.8
+		cq.kflags = word(cqMem, p.CqOff.Flags)
+	}
 	cq.koverflow = word(cqMem, p.CqOff.Overflow)
 	cq.mask = *word(cqMem, p.CqOff.RingMask)
 	slots := p.CqEntries << cq.shift
@@ -146,18 +159,29 @@ func (r *Ring) mapShared(off uint64, size uintptr) ([]byte, error) {
 // Close unmaps the queues and closes the ring's descriptor. The kernel cancels
 // what is still in flight in the background and may write into its buffers
 // until it has; whoever needs to reuse them waits for every completion first.
+//
+// After RegisterRingFd, Close must be called on the thread that registered:
+// elsewhere the registration remains, and with it the ring in the kernel, until
+// that thread ends. Entries that Next returned must not be touched any more.
+// Closing twice is harmless.
 func (r *Ring) Close() error {
 	var errs []error
+	if r.enterBase != 0 && r.enterTid == unix.Gettid() {
+		errs = append(errs, r.UnregisterRingFd())
+	}
 	for _, mem := range [][]byte{r.ringMem, r.cqMem, r.sqeMem} {
 		if mem != nil {
 			errs = append(errs, os.NewSyscallError("munmap", unix.Munmap(mem)))
 		}
 	}
 	r.ringMem, r.cqMem, r.sqeMem = nil, nil, nil
-	r.sq, r.cq = SubmissionQueue{}, CompletionQueue{}
+	// What is left is a queue without room and one without completions.
+	zero := new(uint32)
+	r.sq = SubmissionQueue{khead: zero, ktail: zero, kflags: zero, kdropped: zero}
+	r.cq = CompletionQueue{khead: zero, ktail: zero, koverflow: zero}
 	if r.fd >= 0 {
 		errs = append(errs, os.NewSyscallError("close", unix.Close(r.fd)))
-		r.fd, r.enterFd = -1, -1
+		r.fd, r.enterFd, r.enterBase = -1, -1, 0
 	}
 	return errors.Join(errs...)
 }
@@ -180,95 +204,6 @@ func (r *Ring) Features() Features { return r.params.Features }
 
 // Flags returns the flags the ring was created with.
 func (r *Ring) Flags() SetupFlags { return r.params.Flags }
-
-// Enter submits up to toSubmit entries and, with ENTER_GETEVENTS, waits until
-// minComplete completions are there. It returns the number of entries that the
-// kernel consumed. Errors are a bare syscall.Errno, so that an event loop pays
-// nothing for the ones it expects: EINTR, EAGAIN, EBUSY (reap, then retry),
-// EBADR (completions were lost). See io_uring_enter(2).
-func (r *Ring) Enter(toSubmit, minComplete uint32, flags EnterFlags) (int, syscall.Errno) {
-	n, _, errno := syscall.Syscall6(unix.SYS_IO_URING_ENTER, uintptr(r.enterFd), uintptr(toSubmit),
-		uintptr(minComplete), uintptr(flags|r.enterBase), 0, 0)
-	return int(n), errno
-}
-
-// EnterNow is Enter without waiting and without telling Go's scheduler, which
-// makes it cheaper. The calling thread keeps its processor during the call.
-func (r *Ring) EnterNow(toSubmit uint32, flags EnterFlags) (int, syscall.Errno) {
-	n, _, errno := syscall.RawSyscall6(unix.SYS_IO_URING_ENTER, uintptr(r.enterFd), uintptr(toSubmit),
-		0, uintptr(flags|r.enterBase), 0, 0)
-	return int(n), errno
-}
-
-// EnterTimeout is Enter with a bound on the time that it waits; it fails with
-// ETIME when that has passed. A timeout that is not positive does not wait.
-// It needs FEAT_EXT_ARG (Linux 5.11).
-func (r *Ring) EnterTimeout(toSubmit, minComplete uint32, flags EnterFlags, timeout time.Duration) (int, syscall.Errno) {
-	timeout = max(timeout, 0)
-	r.ts = Timespec{Sec: int64(timeout / time.Second), Nsec: int64(timeout % time.Second)}
-	r.arg = GetEventsArg{Ts: uint64(uintptr(unsafe.Pointer(&r.ts)))}
-	n, _, errno := syscall.Syscall6(unix.SYS_IO_URING_ENTER, uintptr(r.enterFd), uintptr(toSubmit),
-		uintptr(minComplete), uintptr(flags|r.enterBase|IORING_ENTER_EXT_ARG),
-		uintptr(unsafe.Pointer(&r.arg)), unsafe.Sizeof(r.arg))
-	return int(n), errno
-}
-
-// Submit shows all prepared entries to the kernel and submits them without
-// waiting. It returns how many the kernel consumed, which can be fewer.
-func (r *Ring) Submit() (int, error) {
-	return r.SubmitAndWait(0, -1)
-}
-
-// SubmitAndWait submits all prepared entries and waits until at least n
-// completions can be reaped or the timeout has passed; a negative timeout
-// means no bound. Completions that are already there count. It retries when a
-// signal interrupts it, and reports a timeout as os.ErrDeadlineExceeded.
-func (r *Ring) SubmitAndWait(n uint32, timeout time.Duration) (int, error) {
-	var deadline time.Time
-	if timeout >= 0 {
-		deadline = time.Now().Add(timeout)
-	}
-	submitted := 0
-	for {
-		pending := r.sq.Flush()
-		missing := n - min(n, r.cq.Ready())
-		status := r.sq.Flags()
-		if pending == 0 && missing == 0 && status&(IORING_SQ_CQ_OVERFLOW|IORING_SQ_TASKRUN) == 0 {
-			return submitted, nil
-		}
-		var flags EnterFlags
-		if missing > 0 || status != 0 {
-			flags |= IORING_ENTER_GETEVENTS
-		}
-		if status&IORING_SQ_NEED_WAKEUP != 0 {
-			flags |= IORING_ENTER_SQ_WAKEUP
-		}
-		var done int
-		var errno syscall.Errno
-		if missing > 0 && timeout >= 0 {
-			done, errno = r.EnterTimeout(pending, n, flags, time.Until(deadline))
-		} else {
-			done, errno = r.Enter(pending, n, flags)
-		}
-		// An enter that submitted something says so, whatever became of the
-		// wait: the next turn looks at the queue again.
-		switch errno {
-		case 0:
-			submitted += done
-			if pending > 0 && done == 0 {
-				return submitted, os.NewSyscallError("io_uring_enter", syscall.EAGAIN)
-			}
-			if missing == 0 {
-				return submitted, nil
-			}
-		case syscall.EINTR:
-		case syscall.ETIME:
-			return submitted, os.ErrDeadlineExceeded
-		default:
-			return submitted, os.NewSyscallError("io_uring_enter", errno)
-		}
-	}
-}
 
 // String describes the ring for logs: its sizes, flags and features.
 func (r *Ring) String() string {

@@ -1,7 +1,6 @@
 package uring
 
 import (
-	"errors"
 	"fmt"
 	"syscall"
 )
@@ -29,4 +28,4 @@ func (e *SetupError) Unwrap() error { return e.Errno }
 
 // Final reports whether asking for fewer features cannot help: the system has
 // no io_uring, forbids it, or is out of memory or descriptors.
-func (e *SetupError) Final() bool { return !errors.Is(e.Errno, syscall.EINVAL) }
+func (e *SetupError) Final() bool { return e.Errno != syscall.EINVAL && e.Errno != syscall.ENOTSUP }

@@ -29,23 +29,20 @@ type SubmissionQueue struct {
 func (q *SubmissionQueue) Entries() uint32 { return uint32(len(q.sqes)) }
 
 // Space returns how many entries Next can hand out before the kernel has to
-// consume some.
-func (q *SubmissionQueue) Space() uint32 {
-	space := q.Entries() - (q.tail - q.head)
-	if space == 0 {
-		// Pairs with the kernel's store-release of the head: entries below
-		// it have been read and may be overwritten.
-		q.head = atomic.LoadUint32(q.khead)
-		space = q.Entries() - (q.tail - q.head)
-	}
-	return space
-}
+// consume some. A chain of linked entries must fit in it, because the entries
+// of a chain are submitted together.
+func (q *SubmissionQueue) Space() uint32 { return q.Entries() - q.Pending() }
 
 // Next returns the next free entry, or nil when the queue is full. The entry
 // holds whatever it held before: fill it with one of the Prep methods, which
 // set every field. It belongs to the caller until the next Flush.
+//
+// With SETUP_SQPOLL the queue may be full for a moment although every request
+// has completed: the kernel's thread gives entries back in batches. An enter with
+// IORING_ENTER_SQ_WAIT waits for one.
 func (q *SubmissionQueue) Next() *SQE {
-	if q.Space() == 0 {
+	// The head that was read last is good enough unless the queue seems full.
+	if q.tail-q.head == q.Entries() && q.Space() == 0 {
 		return nil
 	}
 	sqe := &q.sqes[q.tail&q.mask]
@@ -68,7 +65,8 @@ func (q *SubmissionQueue) Flush() uint32 {
 // Pending returns how many entries have been handed out and not yet been
 // consumed by the kernel.
 func (q *SubmissionQueue) Pending() uint32 {
-	// Pairs with the kernel's store-release of the head.
+	// Pairs with the kernel's store-release of the head: entries below it have
+	// been read and may be overwritten.
 	q.head = atomic.LoadUint32(q.khead)
 	return q.tail - q.head
 }

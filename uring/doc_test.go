@@ -1,0 +1,33 @@
+package uring
+
+import (
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// TestProgramOfTheDocumentation: the program in the package comment is the
+// example that is run, line by line.
+func TestProgramOfTheDocumentation(t *testing.T) {
+	doc, err := os.ReadFile("doc.go")
+	require.NoError(t, err)
+	example, err := os.ReadFile("example_read_linux_test.go")
+	require.NoError(t, err)
+	_, want, ok := strings.Cut(string(example), "func Example() {\n")
+	require.True(t, ok)
+	want, _, ok = strings.Cut(want, "\t// Output")
+	require.True(t, ok)
+
+	_, program, ok := strings.Cut(string(doc), "//\tfunc main() {\n")
+	require.True(t, ok)
+	program, _, ok = strings.Cut(program, "//\t}\n//\n")
+	require.True(t, ok)
+	var got strings.Builder
+	for line := range strings.Lines(program) {
+		line = strings.TrimPrefix(line, "//")
+		got.WriteString(strings.TrimPrefix(line, "\t"))
+	}
+	require.Equal(t, want, got.String())
+}
