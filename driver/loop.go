@@ -151,7 +151,7 @@ func (l *loop) enter() {
 func (l *loop) entered(errno syscall.Errno) {
 	l.congested = false
 	switch errno {
-	case 0, syscall.EINTR, errTime:
+	case 0, syscall.EINTR, uring.ETIME:
 		// A signal (Go preempts by signals) or the timeout: look again. What
 		// was not submitted still is pending.
 		l.congested = errno == 0 && l.ring.Pending() > 0
@@ -159,7 +159,7 @@ func (l *loop) entered(errno syscall.Errno) {
 		// Out of memory for requests, or completions have to be reaped first.
 		l.congested = true
 		l.d.stats.busy.Inc()
-	case errLost:
+	case uring.EBADR:
 		// Completions were dropped for lack of kernel memory: whose they were
 		// is unknown, so nothing on this ring can be trusted any more.
 		l.fail(fmt.Errorf("driver: the kernel has lost completions for lack of memory: %w", errno))

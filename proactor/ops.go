@@ -281,7 +281,7 @@ func (o Timeout) Prepare(r *Request) error {
 	after := max(o.After, 0)
 	ts := &uring.Timespec{Sec: int64(after / time.Second), Nsec: int64(after % time.Second)}
 	r.Keep = ts
-	r.Expected = syscall.ETIME
+	r.Expected = uring.ETIME
 	r.SQE.PrepTimeout(ts, 0, 0)
 	return prepared(r)
 }
