@@ -186,3 +186,13 @@ func start(f func() (int, error)) <-chan result {
 	}()
 	return c
 }
+
+// dial connects to a listener until the test ends.
+func dial(t testing.TB, rt *proactor.Runtime, l stdnet.Listener) stream {
+	t.Helper()
+	d := net.Dialer{Runtime: rt}
+	c, err := d.Dial(l.Addr().Network(), l.Addr().String())
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = c.Close() })
+	return c.(stream)
+}

@@ -113,10 +113,12 @@ func inTurn(t *testing.T, f func(t *testing.T, rt *proactor.Runtime)) {
 	}
 }
 
+const watchdog = 8 * time.Second
+
 // newRuntime starts a runtime that ends with the test.
 func newRuntime(t *testing.T, cfg proactor.Config) *proactor.Runtime {
 	t.Helper()
-	testkit.Watchdog(t, 2*time.Minute)
+	testkit.Watchdog(t, watchdog)
 	rt, err := proactor.New(cfg)
 	require.NoError(t, err)
 	t.Cleanup(func() {
