@@ -2,9 +2,13 @@ package net_test
 
 import (
 	"context"
+	"flag"
 	stdnet "net"
 	"os"
 	"path/filepath"
+	goruntime "runtime"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -17,6 +21,12 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	flag.Parse()
+	if flag.Lookup("test.parallel").Value.String() == strconv.Itoa(goruntime.GOMAXPROCS(0)) {
+		// Most of these tests wait most of the time, so more of them than
+		// there are processors can be at it.
+		_ = flag.Set("test.parallel", "8")
+	}
 	testkit.BeforeCheck(func() { _ = proactor.ShutdownDefault(context.Background()) })
 	testkit.Main(m)
 }
@@ -30,26 +40,93 @@ func runtimes() map[string]proactor.Config {
 		return m
 	}
 	for _, s := range proactor.Strategies() {
-		m[s.String()] = proactor.Config{Mode: proactor.ModeRing, Strategy: s}
-		m[s.String()+"/tiny"] = proactor.Config{Mode: proactor.ModeRing, Strategy: s, SQEntries: 2, CQEntries: 4}
-		m[s.String()+"/shards"] = proactor.Config{Mode: proactor.ModeRing, Strategy: s, Shards: 3}
+		ring := proactor.Config{Mode: proactor.ModeRing, Strategy: s}
+		m[s.String()] = ring
+		tiny, shards := ring, ring
+		tiny.SQEntries, tiny.CQEntries = 2, 4
+		shards.Shards = 3
+		m[s.String()+"/tiny"] = tiny
+		m[s.String()+"/shards"] = shards
+		for name, feature := range features {
+			without := ring
+			without.Without = feature
+			m[s.String()+"/no-"+name] = without
+		}
 	}
 	return m
 }
 
+// features are those of package driver, in its order; TestRuntimes checks that
+// they do what their names say.
+var features = map[string]proactor.Features{
+	"msgring":   1 << 0,
+	"nosqarray": 1 << 1,
+	"taskrun":   1 << 2,
+}
+
+// TestRuntimes checks that the configurations are not all the same.
+func TestRuntimes(t *testing.T) {
+	forEach(t, func(t *testing.T, rt *proactor.Runtime) {
+		b := rt.Backend()
+		_, config, _ := strings.Cut(t.Name(), "/on/")
+		require.Equal(t, config == "std", b.Kind == proactor.KindStd, "%v", b)
+		if b.Kind == proactor.KindStd {
+			return
+		}
+		require.True(t, strings.HasPrefix(config, b.Strategy.String()), "%v", b)
+		require.Equal(t, strings.HasSuffix(config, "/tiny"), b.Ring.SQEntries == 2, "%v", b)
+		require.Equal(t, strings.HasSuffix(config, "/shards"), b.Shards == 3, "%v", b)
+		flags := b.Ring.Flags.String()
+		switch {
+		case strings.HasSuffix(config, "/no-msgring"):
+			require.Equal(t, "eventfd", b.Ring.Waker)
+		case strings.HasSuffix(config, "/no-nosqarray"):
+			require.NotContains(t, flags, "SQARRAY")
+		case strings.HasSuffix(config, "/no-taskrun"):
+			require.NotContains(t, flags, "TASKRUN")
+		}
+	})
+}
+
+// forEach runs a test on all configurations at once. It returns when all are
+// done.
 func forEach(t *testing.T, f func(t *testing.T, rt *proactor.Runtime)) {
-	for name, cfg := range runtimes() {
-		t.Run(name, func(t *testing.T) {
-			rt, err := proactor.New(cfg)
-			require.NoError(t, err)
-			t.Cleanup(func() {
-				ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
-				defer cancel()
-				require.NoError(t, rt.Shutdown(ctx))
+	t.Helper()
+	t.Run("on", func(t *testing.T) {
+		for name, cfg := range runtimes() {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				f(t, newRuntime(t, cfg))
 			})
-			f(t, rt)
-		})
+		}
+	})
+}
+
+// inTurn is forEach for tests that count what belongs to the whole process, on
+// those configurations only that differ in how operations run.
+func inTurn(t *testing.T, f func(t *testing.T, rt *proactor.Runtime)) {
+	t.Helper()
+	for name, cfg := range runtimes() {
+		if cfg.Without == 0 && cfg.Shards == 0 {
+			t.Run(name, func(t *testing.T) { f(t, newRuntime(t, cfg)) })
+		}
 	}
+}
+
+const watchdog = 8 * time.Second
+
+// newRuntime starts a runtime that ends with the test.
+func newRuntime(t *testing.T, cfg proactor.Config) *proactor.Runtime {
+	t.Helper()
+	testkit.Watchdog(t, watchdog)
+	rt, err := proactor.New(cfg)
+	require.NoError(t, err)
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		defer cancel()
+		require.NoError(t, rt.Shutdown(ctx))
+	})
+	return rt
 }
 
 // pipe connects two ends over a network on a runtime.

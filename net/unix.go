@@ -3,7 +3,7 @@ package net
 import (
 	"context"
 	"net"
-	"os"
+	"sync"
 	"syscall"
 
 	"github.com/yamanote-go/yamanote/internal/poll"
@@ -26,8 +26,10 @@ func newUnixConn(fd *poll.FD, network string, peer *sys.Sockaddr) *UnixConn {
 // UnixListener is a listener on a Unix stream socket.
 type UnixListener struct {
 	listener
-	path   string // to unlink when closed, empty for none
-	unlink bool
+
+	mu     sync.Mutex
+	path   string // the socket's file, empty for none
+	unlink bool   // the file is to be removed when the listener is closed
 }
 
 // AcceptUnix accepts the next incoming connection.
@@ -64,13 +66,22 @@ func (l *UnixListener) Close() error {
 	if l == nil || !l.ok() {
 		return syscall.EINVAL
 	}
-	if l.std == nil && l.path != "" && l.unlink {
-		// Before closing, as the standard library does: while the descriptor
-		// is open, nobody else can have put a new socket under the name.
-		_ = os.Remove(l.path)
-		l.path = ""
+	if l.std == nil {
+		l.removeFile()
 	}
 	return l.listener.Close()
+}
+
+// removeFile removes the socket's file if it is to be removed, once. That
+// happens before closing, as the standard library does: while the descriptor
+// is open, nobody else can have put a new socket under the name.
+func (l *UnixListener) removeFile() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.path != "" && l.unlink {
+		_ = syscall.Unlink(l.path)
+	}
+	l.path = ""
 }
 
 // SetUnlinkOnClose sets whether the socket's file is removed from the file
@@ -81,6 +92,8 @@ func (l *UnixListener) SetUnlinkOnClose(unlink bool) {
 		l.std.(*net.UnixListener).SetUnlinkOnClose(unlink)
 		return
 	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	l.unlink = unlink
 }
 
