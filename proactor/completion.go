@@ -56,6 +56,7 @@ const (
 	fateOpen      = 0
 	fateTaken     = 1 // somebody has the result
 	fateAbandoned = 2 // nobody wants the result
+	fateDiscarded = 3 // nor is there one any more
 )
 
 // Submit hands an operation to the Runtime and returns without waiting for its
@@ -161,7 +162,7 @@ func (c *Completion[T]) Abandon() {
 
 // discard closes a descriptor that nobody wants.
 func (c *Completion[T]) discard() {
-	if c.req.OwnsFD && c.final.Res >= 0 && c.fate.CompareAndSwap(fateAbandoned, fateTaken) {
+	if c.req.OwnsFD && c.final.Res >= 0 && c.fate.CompareAndSwap(fateAbandoned, fateDiscarded) {
 		_ = sys.Close(int(c.final.Res))
 	}
 }
