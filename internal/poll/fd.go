@@ -194,6 +194,9 @@ func runtimeClosed(err error) error {
 func (fd *FD) Recv(b []byte) (int, error) {
 	s := &fd.rd
 	if err := fd.begin(s); err != nil {
+		if len(b) == 0 && err == os.ErrDeadlineExceeded {
+			return 0, nil // nothing to wait for
+		}
 		return 0, err
 	}
 	defer fd.end(s)
