@@ -204,8 +204,5 @@ func (l *listener) SetDeadline(t time.Time) error {
 	if l.std != nil {
 		return l.std.SetDeadline(t)
 	}
-	if err := l.fd.SetReadDeadline(t); err != nil {
-		return l.opError("set", "setsockopt", err)
-	}
-	return nil
+	return l.fd.SetReadDeadline(t)
 }

@@ -31,7 +31,10 @@ func (c *TCPConn) SetKeepAlive(on bool) error {
 // keep-alive message is sent.
 func (c *TCPConn) SetKeepAlivePeriod(d time.Duration) error {
 	return c.set(func(std *net.TCPConn) error { return std.SetKeepAlivePeriod(d) },
-		func(fd int) error { return sys.SetKeepAliveTimes(fd, d, 0, 0) })
+		func(fd int) error {
+			orDefault(&d, defaultKeepAliveIdle)
+			return sys.SetKeepAliveTimes(fd, d, 0, 0)
+		})
 }
 
 // SetKeepAliveConfig configures keep-alive messages.
@@ -55,7 +58,10 @@ func (c *TCPConn) set(std func(*net.TCPConn) error, ring func(fd int) error) err
 	if c.std != nil {
 		return std(c.std.(*net.TCPConn))
 	}
-	return c.control(ring)
+	if err := c.fd.Control(ring); err != nil {
+		return c.opError("set", "setsockopt", err)
+	}
+	return nil
 }
 
 // The keep-alive times of a KeepAliveConfig whose fields are zero, as in the
