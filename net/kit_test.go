@@ -5,10 +5,12 @@ import (
 	"context"
 	"encoding/binary"
 	"io"
+	"maps"
 	"math/rand/v2"
 	stdnet "net"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -196,3 +198,5 @@ func dial(t testing.TB, rt *proactor.Runtime, l stdnet.Listener) stream {
 	t.Cleanup(func() { _ = c.Close() })
 	return c.(stream)
 }
+
+func sorted[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
