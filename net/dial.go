@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"syscall"
 	"time"
 
 	"github.com/yamanote-go/yamanote/internal/poll"
@@ -266,7 +267,35 @@ func socketFamily(network string, local, remote *net.TCPAddr) int {
 }
 
 // connectTCP connects to one address.
+//
+// Where nobody listens, the kernel may give the socket the very port that it
+// is to connect to, and TCP lets it connect to itself; or the port that the
+// kernel has chosen is in use by then. The standard library tries twice more,
+// and so does this.
 func (d *Dialer) connectTCP(ctx context.Context, rt *proactor.Runtime, network string, local, remote *net.TCPAddr) (*TCPConn, error) {
+	for again := 2; ; again-- {
+		c, err := d.connectTCPOnce(ctx, rt, network, local, remote)
+		if again == 0 || local != nil && local.Port != 0 {
+			return c, err
+		}
+		switch {
+		case err == nil && c.isSelf():
+			_ = c.Close()
+		case errors.Is(err, syscall.EADDRNOTAVAIL):
+		default:
+			return c, err
+		}
+	}
+}
+
+// isSelf reports whether both ends are the same.
+func (c *TCPConn) isSelf() bool {
+	l, lok := c.laddr.(*net.TCPAddr)
+	r, rok := c.raddr.(*net.TCPAddr)
+	return lok && rok && l.Port == r.Port && l.IP.Equal(r.IP)
+}
+
+func (d *Dialer) connectTCPOnce(ctx context.Context, rt *proactor.Runtime, network string, local, remote *net.TCPAddr) (*TCPConn, error) {
 	family := socketFamily(network, local, remote)
 	peer := new(sys.Sockaddr)
 	if err := peer.SetIP(family, remote.IP, remote.Port, remote.Zone); err != nil {
