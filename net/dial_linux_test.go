@@ -2,7 +2,10 @@ package net_test
 
 import (
 	"context"
+	"fmt"
+	"math/rand/v2"
 	stdnet "net"
+	"os"
 	"path/filepath"
 	"strconv"
 	"syscall"
@@ -130,5 +133,47 @@ func TestDialsGivenUp(t *testing.T) {
 		}
 		require.NoError(t, l.Close())
 		require.Error(t, (<-server).err)
+	})
+}
+
+// unusedPort returns a port that nobody listens on, of those that the kernel
+// gives to sockets that connect.
+func unusedPort(t testing.TB) string {
+	t.Helper()
+	b, err := os.ReadFile("/proc/sys/net/ipv4/ip_local_port_range")
+	require.NoError(t, err)
+	var low, high int
+	_, err = fmt.Sscan(string(b), &low, &high)
+	require.NoError(t, err)
+	for range 100 {
+		// It favours those that differ from the lowest by an even number.
+		port := low + 2*rand.IntN((high-low)/2)
+		l, err := stdnet.Listen("tcp4", stdnet.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+		if err == nil {
+			require.NoError(t, l.Close())
+			return strconv.Itoa(port)
+		}
+	}
+	t.Fatal("no port is free")
+	return ""
+}
+
+// A socket that connects to a port where nobody listens may be given that very
+// port, and is connected to itself. A dial does not return such a thing.
+func TestDialDoesNotReachItself(t *testing.T) {
+	forEach(t, func(t *testing.T, rt *proactor.Runtime) {
+		if !plain(t) {
+			return
+		}
+		addr := stdnet.JoinHostPort("127.0.0.1", unusedPort(t))
+		lib := ours(rt)
+		for i := range pick(20_000, 500) {
+			c, err := lib.dial(context.Background(), stdnet.Dialer{}, "tcp4", addr)
+			if err == nil {
+				_ = c.Close()
+				t.Fatalf("dial %d connected %v to %v", i, c.LocalAddr(), c.RemoteAddr())
+			}
+			require.ErrorIs(t, err, syscall.ECONNREFUSED)
+		}
 	})
 }
