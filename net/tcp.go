@@ -75,7 +75,7 @@ const (
 // setKeepAlive applies a configuration: zero means the default, negative means
 // leave it alone.
 func setKeepAlive(fd int, c KeepAliveConfig) error {
-	if err := sys.SetKeepAlive(fd, c.Enable); err != nil || !c.Enable {
+	if err := sys.SetKeepAlive(fd, c.Enable); err != nil {
 		return err
 	}
 	orDefault(&c.Idle, defaultKeepAliveIdle)
