@@ -71,7 +71,8 @@ func ours(rt *proactor.Runtime) *library {
 			return lc.Listen(context.Background(), network, address)
 		},
 		dial: func(ctx context.Context, d stdnet.Dialer, network, address string) (stdnet.Conn, error) {
-			mine := net.Dialer{Runtime: rt, Timeout: d.Timeout, Deadline: d.Deadline, LocalAddr: d.LocalAddr}
+			mine := net.Dialer{Runtime: rt, Timeout: d.Timeout, Deadline: d.Deadline, LocalAddr: d.LocalAddr,
+				KeepAlive: d.KeepAlive, KeepAliveConfig: d.KeepAliveConfig}
 			return mine.DialContext(ctx, network, address)
 		},
 		dialTCP: func(network string, laddr, raddr *stdnet.TCPAddr) error {
