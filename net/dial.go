@@ -5,6 +5,8 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"slices"
+	"syscall"
 	"time"
 
 	"github.com/yamanote-go/yamanote/internal/poll"
@@ -122,17 +124,11 @@ func (d *Dialer) dialStd(ctx context.Context, network, address string) (Conn, er
 
 // dialTCP resolves the address and tries what it finds in order.
 func (d *Dialer) dialTCP(ctx context.Context, rt *proactor.Runtime, network, address string) (Conn, error) {
-	opError := func(addr net.Addr, err error) error {
-		return &net.OpError{Op: "dial", Net: network, Source: d.LocalAddr, Addr: addr, Err: err}
-	}
-	local, ok := d.LocalAddr.(*net.TCPAddr)
-	if d.LocalAddr != nil && !ok {
-		return nil, opError(nil, &net.AddrError{Err: "mismatched local address type", Addr: d.LocalAddr.String()})
-	}
 	addrs, err := d.resolve(ctx, network, address)
 	if err != nil {
-		return nil, opError(nil, dialErr(err))
+		return nil, &net.OpError{Op: "dial", Net: network, Err: err}
 	}
+	local, _ := d.LocalAddr.(*net.TCPAddr)
 	var first error
 	for i, addr := range addrs {
 		attempt, cancel := share(ctx, len(addrs)-i)
@@ -142,7 +138,7 @@ func (d *Dialer) dialTCP(ctx context.Context, rt *proactor.Runtime, network, add
 			return c, nil
 		}
 		if first == nil {
-			first = opError(addr, dialErr(err))
+			first = &net.OpError{Op: "dial", Net: network, Source: d.LocalAddr, Addr: addr, Err: dialErr(err)}
 		}
 		if ctx.Err() != nil {
 			break
@@ -165,8 +161,8 @@ func share(ctx context.Context, attempts int) (context.Context, context.CancelFu
 	return context.WithTimeout(ctx, min(left, max(minShare, left/time.Duration(attempts))))
 }
 
-// resolve returns the addresses to try, those of the first one's family first
-// as the resolver has ordered them.
+// resolve returns the addresses to try, in the resolver's order: those that
+// can be reached from the local address.
 func (d *Dialer) resolve(ctx context.Context, network, address string) ([]*net.TCPAddr, error) {
 	if address == "" {
 		return nil, errMissingAddress
@@ -183,48 +179,135 @@ func (d *Dialer) resolve(ctx context.Context, network, address string) ([]*net.T
 	if err != nil {
 		return nil, err
 	}
-	if host == "" {
-		// The local system.
-		loopback := net.IPv4(127, 0, 0, 1)
-		if network == "tcp6" {
-			loopback = net.IPv6loopback
+	addrs := []*net.TCPAddr{{Port: port}} // the local system
+	if host != "" {
+		ips, err := lookup(ctx, resolver, network, host)
+		if err != nil {
+			return nil, err
 		}
-		return []*net.TCPAddr{{IP: loopback, Port: port}}, nil
+		addrs = make([]*net.TCPAddr, len(ips))
+		for i, ip := range ips {
+			addrs[i] = net.TCPAddrFromAddrPort(netip.AddrPortFrom(ip.Unmap(), uint16(port)))
+		}
 	}
-	ips, err := lookup(ctx, resolver, network, host)
-	if err != nil {
-		return nil, err
+	return d.reachable(addrs)
+}
+
+// reachable leaves out the addresses of another family than the local address.
+func (d *Dialer) reachable(addrs []*net.TCPAddr) ([]*net.TCPAddr, error) {
+	if d.LocalAddr == nil {
+		return addrs, nil
 	}
-	addrs := make([]*net.TCPAddr, len(ips))
-	for i, ip := range ips {
-		addrs[i] = net.TCPAddrFromAddrPort(netip.AddrPortFrom(ip.Unmap(), uint16(port)))
+	local, ok := d.LocalAddr.(*net.TCPAddr)
+	if !ok {
+		return nil, mismatched(d.LocalAddr)
 	}
-	return addrs, nil
+	if isWildcard(local) {
+		return addrs, nil
+	}
+	var same []*net.TCPAddr
+	for _, a := range addrs {
+		if isWildcard(a) || sameFamily(a.IP, local.IP) {
+			same = append(same, a)
+		}
+	}
+	if len(same) == 0 {
+		return nil, &net.AddrError{Err: noSuitableAddress, Addr: local.String()}
+	}
+	return same, nil
+}
+
+const noSuitableAddress = "no suitable address found"
+
+func mismatched(local net.Addr) error {
+	return &net.AddrError{Err: "mismatched local address type", Addr: local.String()}
+}
+
+func isWildcard(a *net.TCPAddr) bool { return a == nil || a.IP == nil || a.IP.IsUnspecified() }
+
+// sameFamily reports whether both are IPv4 or both are IPv6; what is no
+// address is neither.
+func sameFamily(a, b net.IP) bool {
+	if a.To4() != nil {
+		return b.To4() != nil
+	}
+	return a.To16() != nil && b.To16() != nil && b.To4() == nil
 }
 
 // lookup returns the addresses of a host for a network.
 func lookup(ctx context.Context, resolver *net.Resolver, network, host string) ([]netip.Addr, error) {
 	family := "ip" + network[len("tcp"):]
-	if ip, err := netip.ParseAddr(host); err == nil {
-		if v4 := ip.Is4() || ip.Is4In6(); family == "ip4" && !v4 || family == "ip6" && v4 {
-			return nil, &net.AddrError{Err: "no suitable address found", Addr: host}
-		}
-		return []netip.Addr{ip}, nil
+	ip, err := netip.ParseAddr(host)
+	if err != nil {
+		return resolver.LookupNetIP(ctx, family, host)
 	}
-	return resolver.LookupNetIP(ctx, family, host)
+	ips := []netip.Addr{ip}
+	if ip == netip.IPv6Unspecified() {
+		// The local system, for which not every machine has an IPv6 address.
+		ips = append(ips, netip.IPv4Unspecified())
+	}
+	ips = slices.DeleteFunc(ips, func(ip netip.Addr) bool {
+		v4 := ip.Is4() || ip.Is4In6()
+		return family == "ip4" && !v4 || family == "ip6" && v4
+	})
+	if len(ips) == 0 {
+		return nil, &net.AddrError{Err: noSuitableAddress, Addr: host}
+	}
+	return ips, nil
+}
+
+// socketFamily returns the family of the socket that connects two addresses,
+// of which the local one may be nil. An IPv6 socket can take IPv4 addresses.
+func socketFamily(network string, local, remote *net.TCPAddr) int {
+	is4 := func(a *net.TCPAddr) bool { return a == nil || len(a.IP) <= net.IPv4len || a.IP.To4() != nil }
+	if network == "tcp4" || network == "tcp" && is4(local) && is4(remote) {
+		return sys.INET
+	}
+	return sys.INET6
 }
 
 // connectTCP connects to one address.
+//
+// Where nobody listens, the kernel may give the socket the very port that it
+// is to connect to, and TCP lets it connect to itself; or the port that the
+// kernel has chosen is in use by then. The standard library tries twice more,
+// and so does this.
 func (d *Dialer) connectTCP(ctx context.Context, rt *proactor.Runtime, network string, local, remote *net.TCPAddr) (*TCPConn, error) {
-	family := sys.INET
-	if remote.IP.To4() == nil {
-		family = sys.INET6
+	for again := 2; ; again-- {
+		c, err := d.connectTCPOnce(ctx, rt, network, local, remote)
+		if again == 0 || local != nil && local.Port != 0 {
+			return c, err
+		}
+		switch {
+		case err == nil && c.isSelf():
+			_ = c.Close()
+		case errors.Is(err, syscall.EADDRNOTAVAIL):
+		default:
+			return c, err
+		}
 	}
+}
+
+// isSelf reports whether both ends are the same.
+func (c *TCPConn) isSelf() bool {
+	l, lok := c.laddr.(*net.TCPAddr)
+	r, rok := c.raddr.(*net.TCPAddr)
+	return lok && rok && l.Port == r.Port && l.IP.Equal(r.IP)
+}
+
+func (d *Dialer) connectTCPOnce(ctx context.Context, rt *proactor.Runtime, network string, local, remote *net.TCPAddr) (*TCPConn, error) {
+	family := socketFamily(network, local, remote)
 	peer := new(sys.Sockaddr)
 	if err := peer.SetIP(family, remote.IP, remote.Port, remote.Zone); err != nil {
 		return nil, err
 	}
 	fd, err := d.connect(ctx, rt, family, peer, func(fd int) error {
+		if family == sys.INET6 {
+			// As the standard library does: "tcp6" is IPv6 and nothing else.
+			if err := sys.SetIPv6Only(fd, network == "tcp6"); err != nil {
+				return err
+			}
+		}
 		if local == nil {
 			return nil
 		}
@@ -250,19 +333,25 @@ func (d *Dialer) connectTCP(ctx context.Context, rt *proactor.Runtime, network s
 		_ = fd.Close()
 		return nil, err
 	}
+	if isWildcard(remote) {
+		_ = sys.Getpeername(fd.Sysfd(), peer) // the address that stands for it
+	}
 	return newTCPConn(fd, network, peer), nil
 }
 
 // dialUnix connects to a Unix stream socket.
 func (d *Dialer) dialUnix(ctx context.Context, rt *proactor.Runtime, address string) (Conn, error) {
+	if address == "" {
+		return nil, &net.OpError{Op: "dial", Net: "unix", Err: errMissingAddress}
+	}
+	if d.LocalAddr != nil && d.LocalAddr.Network() != "unix" {
+		return nil, &net.OpError{Op: "dial", Net: "unix", Err: mismatched(d.LocalAddr)}
+	}
 	remote := &net.UnixAddr{Net: "unix", Name: address}
 	opError := func(err error) error {
 		return &net.OpError{Op: "dial", Net: "unix", Source: d.LocalAddr, Addr: remote, Err: err}
 	}
-	local, ok := d.LocalAddr.(*net.UnixAddr)
-	if d.LocalAddr != nil && !ok {
-		return nil, opError(&net.AddrError{Err: "mismatched local address type", Addr: d.LocalAddr.String()})
-	}
+	local, _ := d.LocalAddr.(*net.UnixAddr)
 	peer := new(sys.Sockaddr)
 	if err := peer.SetUnix(address); err != nil {
 		return nil, opError(wrapErr("connect", err))

@@ -40,7 +40,12 @@ func (timeoutError) Error() string   { return "i/o timeout" }
 func (timeoutError) Timeout() bool   { return true }
 func (timeoutError) Temporary() bool { return true }
 
-func (timeoutError) Is(err error) bool { return err == context.DeadlineExceeded }
+// Is says yes to both of what the standard library's error may be: there, a
+// dial is ended by its socket's deadline or by its context, whose timer is
+// first.
+func (timeoutError) Is(err error) bool {
+	return err == context.DeadlineExceeded || err == os.ErrDeadlineExceeded
+}
 
 // canceledError is what a dial fails with whose context was cancelled.
 type canceledError struct{}

@@ -5,10 +5,13 @@ import (
 	"context"
 	"encoding/binary"
 	"io"
+	"maps"
 	"math/rand/v2"
 	stdnet "net"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -89,11 +92,13 @@ func pick[T any](full, short T) T {
 	return full
 }
 
-// plain reports whether a runtime differs from the default in its strategy at
-// most. What costs much is done in full on these and less on others.
-func plain(rt *proactor.Runtime) bool {
-	b := rt.Backend()
-	return b.Kind == proactor.KindStd || b.Shards == 1 && b.Ring.SQEntries >= 64 && b.Ring.Waker != "eventfd"
+// plain reports whether a test runs on the standard library or on a ring that
+// differs from the default in its strategy at most. What costs much is done in
+// full there and less elsewhere.
+func plain(t testing.TB) bool {
+	return !slices.ContainsFunc([]string{"/tiny", "/shards", "/no-"}, func(s string) bool {
+		return strings.Contains(t.Name(), s)
+	})
 }
 
 // pattern is a stream of bytes in which no part of some length is like another:
@@ -196,3 +201,5 @@ func dial(t testing.TB, rt *proactor.Runtime, l stdnet.Listener) stream {
 	t.Cleanup(func() { _ = c.Close() })
 	return c.(stream)
 }
+
+func sorted[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

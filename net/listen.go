@@ -60,39 +60,59 @@ func (lc *ListenConfig) Listen(ctx context.Context, network, address string) (Li
 	if err != nil {
 		return nil, err
 	}
-	rt := lc.runtime()
 	switch std := std.(type) {
 	case *net.TCPListener:
-		if !rt.HasRing() {
-			return &TCPListener{listener{std: std}}, nil
-		}
-		l, err := takeListener(rt, std, network)
+		l, err := lc.takeTCP(std, network)
 		if err != nil {
 			return nil, err
 		}
-		if err := l.fd.Control(lc.prepareTCP); err != nil {
-			return nil, l.closeWith(err)
-		}
-		return &TCPListener{l}, nil
+		return l, nil
 	case *net.UnixListener:
 		if network != "unix" {
 			return std, nil
 		}
-		if !rt.HasRing() {
-			return &UnixListener{listener: listener{std: std}}, nil
-		}
-		std.SetUnlinkOnClose(false) // by closing it after its descriptor was taken
-		l, err := takeListener(rt, std, network)
+		l, err := lc.takeUnix(std, network, address)
 		if err != nil {
 			return nil, err
 		}
-		ul := &UnixListener{listener: l, unlink: true}
-		if !strings.HasPrefix(address, "@") {
-			ul.path = address
-		}
-		return ul, nil
+		return l, nil
 	}
 	return std, nil
+}
+
+// takeTCP makes a listener of the standard library ours.
+func (lc *ListenConfig) takeTCP(std *net.TCPListener, network string) (*TCPListener, error) {
+	rt := lc.runtime()
+	if !rt.HasRing() {
+		return &TCPListener{listener{std: std}}, nil
+	}
+	l, err := takeListener(rt, std, network)
+	if err != nil {
+		return nil, err
+	}
+	if err := l.fd.Control(lc.prepareTCP); err != nil {
+		return nil, l.closeWith(err)
+	}
+	return &TCPListener{l}, nil
+}
+
+// takeUnix makes a listener of the standard library ours.
+func (lc *ListenConfig) takeUnix(std *net.UnixListener, network, address string) (*UnixListener, error) {
+	rt := lc.runtime()
+	if !rt.HasRing() {
+		return &UnixListener{listener: listener{std: std}}, nil
+	}
+	ul := &UnixListener{unlink: true}
+	if !strings.HasPrefix(address, "@") {
+		ul.path = address
+	}
+	std.SetUnlinkOnClose(false) // by closing it after its descriptor was taken
+	var err error
+	if ul.listener, err = takeListener(rt, std, network); err != nil {
+		ul.removeFile()
+		return nil, err
+	}
+	return ul, nil
 }
 
 // prepareTCP sets the options that accepted connections shall have on the
@@ -204,8 +224,5 @@ func (l *listener) SetDeadline(t time.Time) error {
 	if l.std != nil {
 		return l.std.SetDeadline(t)
 	}
-	if err := l.fd.SetReadDeadline(t); err != nil {
-		return l.opError("set", "setsockopt", err)
-	}
-	return nil
+	return l.fd.SetReadDeadline(t)
 }

@@ -50,7 +50,7 @@ func TestZeroLength(t *testing.T) {
 func TestLargeWriteToASlowReader(t *testing.T) {
 	forEachNetwork(t, func(t *testing.T, rt *proactor.Runtime, network string) {
 		size := pick(2<<20, 1<<20)
-		if plain(rt) && network != "tcp6" {
+		if plain(t) && network != "tcp6" {
 			size = pick(64<<20, 8<<20)
 		}
 		c1, c2 := connect(t, rt, network)
@@ -75,7 +75,7 @@ func TestConcurrentWritersAreNotMixed(t *testing.T) {
 	forEachNetwork(t, func(t *testing.T, rt *proactor.Runtime, network string) {
 		rounds := pick(3, 1)
 		size := 100_000
-		if plain(rt) {
+		if plain(t) {
 			size = 1_000_000
 		}
 		c1, c2 := connect(t, rt, network)

@@ -31,7 +31,10 @@ func (c *TCPConn) SetKeepAlive(on bool) error {
 // keep-alive message is sent.
 func (c *TCPConn) SetKeepAlivePeriod(d time.Duration) error {
 	return c.set(func(std *net.TCPConn) error { return std.SetKeepAlivePeriod(d) },
-		func(fd int) error { return sys.SetKeepAliveTimes(fd, d, 0, 0) })
+		func(fd int) error {
+			orDefault(&d, defaultKeepAliveIdle)
+			return sys.SetKeepAliveTimes(fd, d, 0, 0)
+		})
 }
 
 // SetKeepAliveConfig configures keep-alive messages.
@@ -55,7 +58,10 @@ func (c *TCPConn) set(std func(*net.TCPConn) error, ring func(fd int) error) err
 	if c.std != nil {
 		return std(c.std.(*net.TCPConn))
 	}
-	return c.control(ring)
+	if err := c.fd.Control(ring); err != nil {
+		return c.opError("set", "setsockopt", err)
+	}
+	return nil
 }
 
 // The keep-alive times of a KeepAliveConfig whose fields are zero, as in the
@@ -69,7 +75,7 @@ const (
 // setKeepAlive applies a configuration: zero means the default, negative means
 // leave it alone.
 func setKeepAlive(fd int, c KeepAliveConfig) error {
-	if err := sys.SetKeepAlive(fd, c.Enable); err != nil || !c.Enable {
+	if err := sys.SetKeepAlive(fd, c.Enable); err != nil {
 		return err
 	}
 	orDefault(&c.Idle, defaultKeepAliveIdle)
@@ -147,20 +153,16 @@ func (l *TCPListener) Accept() (Conn, error) {
 // ListenTCP acts like Listen for TCP networks. A nil laddr means any address
 // and port.
 func ListenTCP(network string, laddr *TCPAddr) (*TCPListener, error) {
-	address := ":0"
-	if laddr != nil {
-		address = laddr.String()
-	}
 	switch network {
 	case "tcp", "tcp4", "tcp6":
 	default:
 		return nil, &net.OpError{Op: "listen", Net: network, Addr: tcpAddr(laddr), Err: net.UnknownNetworkError(network)}
 	}
-	l, err := new(ListenConfig).Listen(context.Background(), network, address)
+	std, err := net.ListenTCP(network, laddr)
 	if err != nil {
 		return nil, err
 	}
-	return l.(*TCPListener), nil
+	return new(ListenConfig).takeTCP(std, network)
 }
 
 // DialTCP acts like Dial for TCP networks.
@@ -173,12 +175,20 @@ func DialTCP(network string, laddr, raddr *TCPAddr) (*TCPConn, error) {
 	if raddr == nil {
 		return nil, &net.OpError{Op: "dial", Net: network, Source: tcpAddr(laddr), Err: errMissingAddress}
 	}
-	d := Dialer{LocalAddr: tcpAddr(laddr)}
-	c, err := d.Dial(network, raddr.String())
-	if err != nil {
-		return nil, err
+	var d Dialer
+	rt := d.runtime()
+	if !rt.HasRing() {
+		c, err := net.DialTCP(network, laddr, raddr)
+		if err != nil {
+			return nil, err
+		}
+		return &TCPConn{conn{std: c}}, nil
 	}
-	return c.(*TCPConn), nil
+	c, err := d.connectTCP(context.Background(), rt, network, laddr, raddr)
+	if err != nil {
+		return nil, &net.OpError{Op: "dial", Net: network, Source: tcpAddr(laddr), Addr: raddr, Err: dialErr(err)}
+	}
+	return c, nil
 }
 
 func tcpAddr(a *TCPAddr) net.Addr { return addrOrNil(a) }

@@ -15,12 +15,22 @@ type UnixConn struct{ conn }
 
 // newUnixConn takes over a connected socket.
 func newUnixConn(fd *poll.FD, network string, peer *sys.Sockaddr) *UnixConn {
-	c := &UnixConn{conn{fd: fd, net: network, raddr: peer.UnixAddr(network)}}
+	c := &UnixConn{conn{fd: fd, net: network, raddr: unixName(peer, network)}}
 	var local sys.Sockaddr
 	if sys.Getsockname(fd.Sysfd(), &local) == nil {
-		c.laddr = local.UnixAddr(network)
+		c.laddr = unixName(&local, network)
 	}
 	return c
+}
+
+// unixName returns an address as the standard library shows it: a socket that
+// has no name is called "@".
+func unixName(s *sys.Sockaddr, network string) *net.UnixAddr {
+	a := s.UnixAddr(network)
+	if a.Name == "" {
+		a.Name = "@"
+	}
+	return a
 }
 
 // UnixListener is a listener on a Unix stream socket.

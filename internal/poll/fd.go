@@ -194,6 +194,9 @@ func runtimeClosed(err error) error {
 func (fd *FD) Recv(b []byte) (int, error) {
 	s := &fd.rd
 	if err := fd.begin(s); err != nil {
+		if len(b) == 0 && err == os.ErrDeadlineExceeded {
+			return 0, nil // nothing to wait for
+		}
 		return 0, err
 	}
 	defer fd.end(s)
@@ -304,6 +307,9 @@ func (fd *FD) Accept() (int, *sys.Sockaddr, error) {
 // Connect connects a socket to an address. If ctx ends first, the attempt is
 // given up and the error is that of ctx.
 func (fd *FD) Connect(ctx context.Context, addr *sys.Sockaddr) error {
+	if err := ctx.Err(); err != nil {
+		return err // a connect that needs no time would succeed
+	}
 	s := &fd.wr
 	if err := fd.begin(s); err != nil {
 		return err
