@@ -183,7 +183,8 @@ func describe(err error) string {
 		}
 	}
 	if e, ok := err.(stdnet.Error); ok {
-		fmt.Fprintf(&b, " timeout=%t temporary=%t", e.Timeout(), e.Temporary()) //nolint:staticcheck // it is part of the contract
+		//lint:ignore SA1019 Temporary is part of the contract, deprecated or not
+		fmt.Fprintf(&b, " timeout=%t temporary=%t", e.Timeout(), e.Temporary())
 	}
 	return b.String()
 }
