@@ -17,10 +17,10 @@ import (
 	"github.com/yamanote-go/yamanote/proactor"
 )
 
-// fullBacklog returns the address of a listener that answers no more.
-func fullBacklog(t testing.TB, network string) string {
+// fullBacklog returns the address of a listener that answers no more, and a
+// function that makes room in its backlog.
+func fullBacklog(t testing.TB, network string) (addr string, makeRoom func()) {
 	t.Helper()
-	addr := ""
 	var sa syscall.Sockaddr
 	family := syscall.AF_INET
 	switch network {
@@ -52,14 +52,23 @@ func fullBacklog(t testing.TB, network string) string {
 	for range 4 {
 		_ = syscall.Connect(open(), sa) // those that are too many fail or go on trying
 	}
-	return addr
+	return addr, func() {
+		for {
+			fd, _, err := syscall.Accept4(l, syscall.SOCK_CLOEXEC)
+			if err != nil {
+				require.ErrorIs(t, err, syscall.EAGAIN)
+				return
+			}
+			require.NoError(t, syscall.Close(fd))
+		}
+	}
 }
 
 // A dial that gets no answer ends when its time has come, or its context.
 func TestErrorsOfADialWithoutAnswer(t *testing.T) {
 	forEach(t, func(t *testing.T, rt *proactor.Runtime) {
 		for _, network := range []string{"tcp4", "tcp6"} {
-			addr := fullBacklog(t, network)
+			addr, _ := fullBacklog(t, network)
 			sameErrors(t, rt, network, network, func(o *observer) {
 				dial := func(ctx context.Context, d stdnet.Dialer) error {
 					return closing(o.dial(ctx, d, network, addr))
@@ -87,7 +96,7 @@ func TestErrorsOfADialWithoutAnswer(t *testing.T) {
 // dial wait until its time is over; both are timeouts.
 func TestErrorsOfAUnixBacklog(t *testing.T) {
 	forEach(t, func(t *testing.T, rt *proactor.Runtime) {
-		addr := fullBacklog(t, "unix")
+		addr, _ := fullBacklog(t, "unix")
 		sameErrors(t, rt, "unix", "unix", func(o *observer) {
 			err := closing(o.dial(context.Background(), stdnet.Dialer{Timeout: 5 * time.Millisecond}, "unix", addr))
 			require.Error(o, err)

@@ -1,0 +1,7 @@
+//go:build !linux
+
+package net_test
+
+import stdnet "net"
+
+func vanish(stdnet.Conn) bool { return false }
