@@ -9,8 +9,8 @@ import (
 // inlineCounters are one part of the counters that many goroutines write at
 // once, in a cache line of its own.
 type inlineCounters struct {
-	tried, done atomic.Uint64
-	_           [48]byte
+	done, missed atomic.Uint64
+	_            [48]byte
 }
 
 // counters are written by the driver goroutine, except for the first group, and
@@ -73,10 +73,10 @@ type Stats struct {
 // busy driver's do not belong to exactly one moment.
 func (d *Driver) Stats() Stats {
 	c := &d.stats
-	var tried, done uint64
+	var done, missed uint64
 	for i := range c.inline {
-		tried += c.inline[i].tried.Load()
 		done += c.inline[i].done.Load()
+		missed += c.inline[i].missed.Load()
 	}
 	return Stats{
 		Enters:         c.enters.Load(),
@@ -95,7 +95,7 @@ func (d *Driver) Stats() Stats {
 		SQFull:         c.sqFull.Load(),
 		Busy:           c.busy.Load(),
 		Overflows:      c.overflows.Load(),
-		InlineTried:    tried,
+		InlineTried:    done + missed,
 		InlineDone:     done,
 		AdmissionWaits: c.admissionWaits.Load(),
 		InFlight:       d.finite.used.Load() + d.waiting.used.Load(),
@@ -106,9 +106,10 @@ func (d *Driver) Stats() Stats {
 // system call, and whether that did it.
 func (d *Driver) NoteInline(done bool) {
 	c := &d.stats.inline[sys.Stripe()]
-	c.tried.Inc()
 	if done {
 		c.done.Inc()
+	} else {
+		c.missed.Inc()
 	}
 }
 
