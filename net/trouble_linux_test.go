@@ -100,7 +100,8 @@ func TestNoDescriptorsLeft(t *testing.T) {
 			require.ErrorIs(t, err, syscall.EMFILE)
 			e, ok := err.(stdnet.Error)
 			require.True(t, ok)
-			require.True(t, e.Temporary()) //nolint:staticcheck // net/http's Serve goes on because of it
+			//lint:ignore SA1019 net/http's Serve goes on because of it
+			require.True(t, e.Temporary())
 			require.False(t, e.Timeout())
 			_, ok = err.(*stdnet.OpError)
 			require.True(t, ok)
