@@ -113,7 +113,7 @@ func inTurn(t *testing.T, f func(t *testing.T, rt *proactor.Runtime)) {
 	}
 }
 
-const watchdog = 8 * time.Second
+const watchdog = 60 * time.Second
 
 // newRuntime starts a runtime that ends with the test.
 func newRuntime(t *testing.T, cfg proactor.Config) *proactor.Runtime {
