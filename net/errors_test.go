@@ -182,10 +182,17 @@ func describe(err error) string {
 			b.WriteString(" is " + name)
 		}
 	}
-	if e, ok := err.(stdnet.Error); ok {
-		fmt.Fprintf(&b, " timeout=%t temporary=%t", e.Timeout(), e.Temporary()) //nolint:staticcheck // it is part of the contract
+	if e, ok := err.(temporary); ok {
+		fmt.Fprintf(&b, " timeout=%t temporary=%t", e.Timeout(), e.Temporary())
 	}
 	return b.String()
+}
+
+// temporary is net.Error. Its method is deprecated, but net/http's Serve and
+// others go on because of it.
+type temporary interface {
+	Timeout() bool
+	Temporary() bool
 }
 
 func describeAddr(a stdnet.Addr) string {

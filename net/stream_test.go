@@ -344,7 +344,8 @@ func readToStack(c *net.TCPConn, want byte) bool {
 	if err != nil || n != len(array) {
 		return false
 	}
-	sum := deep(200) - deep(200) // and moves it once more
+	sum := deep(200) // and moves it once more
+	sum -= deep(200)
 	for _, b := range array {
 		if b != want+sum {
 			return false
