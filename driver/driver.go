@@ -1,23 +1,24 @@
-// Package driver runs one io_uring ring: a single goroutine that gathers the
+// Package driver runs one io_uring ring: one goroutine at a time gathers the
 // operations which many goroutines ask for, hands them to the kernel in
 // batches, and tells each of its completion.
 //
 // # The turn
 //
-// The driver goroutine takes what is queued, fills submission entries, enters
-// the kernel once, reaps all that is complete, and lets the goroutines run that
-// it has woken. Only when there is nothing to submit and nothing to reap does
-// it sleep: in the kernel while operations are in flight, in Go's scheduler
-// when there are none. An idle driver makes no system call and uses no
-// processor time.
+// Whoever drives takes what is queued, fills submission entries, enters the
+// kernel once, reaps all that is complete, and lets the goroutines run that
+// were woken. Only when there is nothing to submit and nothing to reap is it
+// time to sleep: in the kernel while operations are in flight, in Go's
+// scheduler when there are none. An idle driver makes no system call and uses
+// no processor time.
 //
-// # The wake protocol
+// # Who drives
 //
-// A producer pushes its operation and then looks at the driver's state. The
-// driver announces that it is about to sleep and then looks at the queue. Both
+// That is the Strategy: a goroutine that does nothing else, or whoever waits
+// for an operation and finds nobody driving. In either case a producer pushes
+// its operation and then looks at the driver's state, and who drives announces
+// that he is about to sleep, or to leave, and then looks at the queue. Both
 // accesses are sequentially consistent, so at least one of the two sees the
-// other, and the state's compare-and-swap lets only one producer pay for the
-// wake.
+// other and no operation is left lying.
 //
 // # The life of an operation
 //

@@ -44,7 +44,7 @@ type Op struct {
 	// Each belongs to its queue while the Op is in it.
 	next, cancelNext *Op
 
-	// What follows is the driver goroutine's own.
+	// What follows belongs to whoever drives the ring.
 	place       place
 	cancelSeen  bool          // the cancellation has been taken from its queue
 	cancelDelay time.Duration // before the cancellation was last repeated
@@ -92,8 +92,9 @@ func (c Completion) Err() error {
 	return syscall.Errno(-c.Res)
 }
 
-// Sink is told of completions, on the driver's goroutine: it must not block,
-// and it must not submit to a driver from there.
+// Sink is told of completions, on the goroutine that drives the ring, which can
+// be anybody's: it must not block, and it must not submit to a driver from
+// there.
 type Sink interface {
 	Complete(op *Op, c Completion)
 }

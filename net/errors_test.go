@@ -182,11 +182,17 @@ func describe(err error) string {
 			b.WriteString(" is " + name)
 		}
 	}
-	if e, ok := err.(stdnet.Error); ok {
-		//lint:ignore SA1019 Temporary is part of the contract, deprecated or not
+	if e, ok := err.(temporary); ok {
 		fmt.Fprintf(&b, " timeout=%t temporary=%t", e.Timeout(), e.Temporary())
 	}
 	return b.String()
+}
+
+// temporary is net.Error. Its method is deprecated, but net/http's Serve and
+// others go on because of it.
+type temporary interface {
+	Timeout() bool
+	Temporary() bool
 }
 
 func describeAddr(a stdnet.Addr) string {

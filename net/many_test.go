@@ -124,8 +124,8 @@ func TestRoundTripsDoNotAllocate(t *testing.T) {
 			}
 			withDeadline()
 			goruntime.GC()
-			require.Zero(t, testing.AllocsPerRun(pick(500, 100), trip), network)
-			require.Zero(t, testing.AllocsPerRun(pick(500, 100), withDeadline), network)
+			require.Zero(t, testing.AllocsPerRun(pick(200, 50), trip), network)
+			require.Zero(t, testing.AllocsPerRun(pick(200, 50), withDeadline), network)
 			require.NoError(t, c1.Close())
 			require.Equal(t, io.EOF, (<-done).err)
 		}

@@ -98,9 +98,8 @@ func TestNoDescriptorsLeft(t *testing.T) {
 		isMfile := func(err error) {
 			t.Helper()
 			require.ErrorIs(t, err, syscall.EMFILE)
-			e, ok := err.(stdnet.Error)
+			e, ok := err.(temporary)
 			require.True(t, ok)
-			//lint:ignore SA1019 net/http's Serve goes on because of it
 			require.True(t, e.Temporary())
 			require.False(t, e.Timeout())
 			_, ok = err.(*stdnet.OpError)
@@ -222,7 +221,7 @@ func threadsThatEnd(t *testing.T, rt *proactor.Runtime) {
 	rest := newPattern(8)
 	size := len(data)
 
-	for round := range pick(30, 10) {
+	for round := range pick(15, 8) {
 		lockedThreadsEnd(3)
 		for i, p := range pairs {
 			if i%2 == round%2 {
