@@ -53,14 +53,32 @@ func fullBacklog(t testing.TB, network string) (addr string, makeRoom func()) {
 		_ = syscall.Connect(open(), sa) // those that are too many fail or go on trying
 	}
 	return addr, func() {
-		for {
-			fd, _, err := syscall.Accept4(l, syscall.SOCK_CLOEXEC)
-			if err != nil {
-				require.ErrorIs(t, err, syscall.EAGAIN)
-				return
+		// Those that have gone on trying come first or in between, so accepting
+		// has to go on, too.
+		stop, stopped := make(chan struct{}), make(chan struct{})
+		go func() {
+			defer close(stopped)
+			for {
+				switch fd, _, err := syscall.Accept4(l, syscall.SOCK_CLOEXEC); err {
+				case nil:
+					_ = syscall.Close(fd)
+					continue
+				case syscall.EAGAIN, syscall.EINTR:
+				default:
+					t.Error(err)
+					return
+				}
+				select {
+				case <-stop:
+					return
+				case <-time.After(time.Millisecond):
+				}
 			}
-			require.NoError(t, syscall.Close(fd))
-		}
+		}()
+		t.Cleanup(func() {
+			close(stop)
+			<-stopped
+		})
 	}
 }
 
