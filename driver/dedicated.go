@@ -181,6 +181,7 @@ func (c *dedicated) sleep(l *loop) {
 	_, errno := l.ring.Wait(pending, timeout)
 	c.state.Store(awake)
 	l.slept(errno)
+	l.backOff()
 }
 
 // park sleeps without the kernel: nothing is in flight.

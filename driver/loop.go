@@ -181,6 +181,14 @@ func (l *loop) slept(errno syscall.Errno) {
 	l.entered(errno)
 }
 
+// backOff pauses if the kernel has refused to take anything, and so has not
+// waited either, and there is nothing to reap that could change its mind.
+func (l *loop) backOff() {
+	if l.congested && !l.ring.Ready() {
+		time.Sleep(l.nap())
+	}
+}
+
 // needy reports whether there is something to do that no completion will
 // announce, at the latest after nap.
 func (l *loop) needy() bool {

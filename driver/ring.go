@@ -56,13 +56,13 @@ type Ring interface {
 	// completion with Arm's user data. Any goroutine may call it.
 	Wake() error
 
-	// Signal says whether completions make AwaitSignal return. Only strategies
-	// that ask for signals use this and the next three.
-	Signal(on bool)
-
-	// Ready reports whether completions are there, for a goroutine that does
-	// not drive the ring. After Signal(true), one that it misses is signalled.
+	// Ready reports whether completions are there. Any goroutine may call it.
 	Ready() bool
+
+	// Signal says whether completions make AwaitSignal return. One that comes
+	// after Signal(true), and that Ready does not see then, is signalled. Only
+	// strategies that ask for signals use this and the next two.
+	Signal(on bool)
 
 	// AwaitSignal waits in Go's scheduler until a completion is signalled or
 	// Poke has been called.

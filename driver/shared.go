@@ -150,6 +150,7 @@ func (c *shared) sleep(d *Driver) {
 	_, errno := l.ring.Wait(pending, -1)
 	c.wake()
 	l.slept(errno)
+	l.backOff()
 }
 
 // wake makes a leader that has slept have the loop again.

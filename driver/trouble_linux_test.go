@@ -65,6 +65,22 @@ func TestEnterFailsForNow(t *testing.T) {
 	}
 }
 
+// A kernel that refuses for long is asked ever less often.
+func TestEnterFailsForLong(t *testing.T) {
+	onFake(t, func(t *testing.T, r *fakeRing, d *driver.Driver) {
+		const refusals = 200
+		r.locked(func() {
+			for range refusals {
+				r.enter = append(r.enter, syscall.EAGAIN)
+			}
+		})
+		start := time.Now()
+		require.NoError(t, (<-submitNop(t, d).Done()).Err())
+		require.Greater(t, time.Since(start), 500*time.Millisecond)
+		require.LessOrEqual(t, d.Stats().Busy, uint64(refusals))
+	})
+}
+
 // A kernel that takes one entry at a time gets them all.
 func TestShortSubmit(t *testing.T) {
 	onFake(t, func(t *testing.T, r *fakeRing, d *driver.Driver) {
