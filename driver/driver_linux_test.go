@@ -500,3 +500,23 @@ func TestNoLostWakes(t *testing.T) {
 		wg.Wait()
 	})
 }
+
+// Operations that reuse their Op allocate nothing.
+func TestNoAllocations(t *testing.T) {
+	for name, cfg := range variants() {
+		t.Run(name, func(t *testing.T) {
+			d := open(t, cfg)
+			defer d.Close()
+			op, w := newOp(false)
+			require.Zero(t, testing.AllocsPerRun(100, func() {
+				op.SQE.PrepNop()
+				if err := d.Enqueue(t.Context(), op); err != nil {
+					t.Fatal(err)
+				}
+				if err := d.Await(w).Err(); err != nil {
+					t.Fatal(err)
+				}
+			}))
+		})
+	}
+}
