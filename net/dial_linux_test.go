@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -163,8 +164,13 @@ func TestDialsGivenUp(t *testing.T) {
 	})
 }
 
+var (
+	portsMu sync.Mutex
+	ports   = make(map[int]bool) // that unusedPort has returned
+)
+
 // unusedPort returns a port that nobody listens on, of those that the kernel
-// gives to sockets that connect.
+// gives to sockets that connect, another one each time.
 func unusedPort(t testing.TB) string {
 	t.Helper()
 	b, err := os.ReadFile("/proc/sys/net/ipv4/ip_local_port_range")
@@ -172,9 +178,16 @@ func unusedPort(t testing.TB) string {
 	var low, high int
 	_, err = fmt.Sscan(string(b), &low, &high)
 	require.NoError(t, err)
+	portsMu.Lock()
+	defer portsMu.Unlock()
 	for range 100 {
-		// It favours those that differ from the lowest by an even number.
+		// It favours those that differ from the lowest by an even number, and
+		// others for sockets that listen.
 		port := low + 2*rand.IntN((high-low)/2)
+		if ports[port] {
+			continue
+		}
+		ports[port] = true
 		l, err := stdnet.Listen("tcp4", stdnet.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
 		if err == nil {
 			require.NoError(t, l.Close())

@@ -307,8 +307,10 @@ func TestHTTPShutdown(t *testing.T) {
 		s.served = served
 		_, err = r.ReadByte()
 		require.Equal(t, io.EOF, err, "the idle connection is closed")
-		_, err = s.dial()
-		require.Error(t, err)
+		if network == "unix" { // a port may be somebody else's by now
+			_, err = s.dial()
+			require.Error(t, err)
+		}
 		select {
 		case r := <-shut:
 			t.Fatalf("Shutdown did not wait for a request: %v", r.err)
