@@ -317,6 +317,12 @@ func (d *Driver) call(f func()) bool {
 	case <-ran:
 		return true
 	case <-d.done:
+	}
+	select {
+	case <-ran:
+		return true
+	default:
+		d.waiting.used.Dec() // it came too late: nobody drives any more
 		return false
 	}
 }
