@@ -157,12 +157,12 @@ type Driver struct {
 	closing   atomic.Bool   // no new operations
 	closed    chan struct{} // closed with closing: ends waits for admission
 	closeOnce sync.Once
-	done      chan struct{} // closed when the driver goroutine has ended
+	done      chan struct{} // closed when the driver has ended
 	err       error         // why the ring failed or could not be closed; read after done
 
 	stats counters
 
-	loop loop // the driver goroutine's own
+	loop loop // belongs to whoever drives the ring
 }
 
 // Open creates a ring as the running kernel allows and starts its driver. An
@@ -299,7 +299,7 @@ func (d *Driver) Cancel(op *Op) bool {
 	return true
 }
 
-// call runs f on the driver goroutine and waits for it. It reports false if
+// call runs f on the goroutine that drives the ring and waits for it. It reports false if
 // the driver has ended.
 func (d *Driver) call(f func()) bool {
 	ran := make(chan struct{})

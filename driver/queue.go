@@ -52,7 +52,7 @@ func (s *opStack) take(f func(*Op)) {
 	}
 }
 
-// fifo is a queue for the driver goroutine alone, a ring buffer that grows.
+// fifo is a queue for whoever drives the ring alone, a ring buffer that grows.
 type fifo[T any] struct {
 	buf        []T
 	head, size int

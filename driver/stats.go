@@ -13,7 +13,7 @@ type inlineCounters struct {
 	_            [48]byte
 }
 
-// counters are written by the driver goroutine, except for the first group, and
+// counters are written by whoever drives the ring, except for the first group, and
 // read by Stats.
 type counters struct {
 	// Written by producers.

@@ -70,7 +70,7 @@ type Config struct {
 	// Mode says whether to use a ring.
 	Mode Mode
 
-	// Shards is the number of rings, each with a driver goroutine; default 1.
+	// Shards is the number of rings, each with a driver of its own; default 1.
 	// A descriptor stays on one shard for life.
 	Shards int
 

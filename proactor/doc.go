@@ -2,7 +2,7 @@
 // typed values, completions that arrive exactly once, and cancellation that
 // loses neither data nor descriptors.
 //
-// A Runtime owns one ring or more, each with a driver goroutine. Ordinary
+// A Runtime owns one ring or more, each with a driver. Ordinary
 // goroutines submit operations to it and wait for their results:
 //
 //	n, err := proactor.Do(ctx, rt, proactor.ReadAt{FD: fd, Buf: buf, Offset: 0})
