@@ -108,7 +108,7 @@ func (k *kernelRing) init(cfg Config, signals bool) error {
 		k.info.Waker = "eventfd"
 	}
 	if cfg.Allow != nil && cfg.Without&FeatureRestrictions == 0 {
-		k.allow = append([]uring.Op{uring.IORING_OP_ASYNC_CANCEL, uring.IORING_OP_POLL_ADD}, cfg.Allow...)
+		k.allow = append([]uring.Op{uring.IORING_OP_NOP, uring.IORING_OP_ASYNC_CANCEL, uring.IORING_OP_POLL_ADD}, cfg.Allow...)
 		slices.Sort(k.allow)
 		k.allow = slices.Compact(k.allow)
 		k.info.Restricted = true

@@ -26,6 +26,12 @@ type shared struct {
 	// then looks at the queues once more; who has pushed something looks at
 	// the state afterwards: one sees the other.
 	role atomic.Uint32
+
+	// leader is whose completion the leader waits for, and roused says that he
+	// has been sent a completion of no operation. They belong to who has the
+	// loop.
+	leader *Waiter
+	roused bool
 }
 
 // The states of the role.
@@ -77,16 +83,42 @@ func (c *shared) kick(d *Driver) {
 // submit submits what is queued, with a borrowed loop, and gives that back. It
 // reports whether nothing has come in the meantime.
 func (c *shared) submit(d *Driver) bool {
-	l := &d.loop
-	l.gather()
-	l.enter()
-	needy := l.needy() || d.closing.Load()
+	needy := c.submitBorrowed(d) || d.closing.Load()
 	c.role.Store(sleeping)
 	if needy {
 		d.ring.Poke()
 		return true
 	}
-	return !l.queued()
+	return !d.loop.queued()
+}
+
+// submitBorrowed does the work of submit, and reports whether some is left for
+// later.
+func (c *shared) submitBorrowed(d *Driver) (needy bool) {
+	l := &d.loop
+	l.gather()
+	unaware := !c.rouse(d)
+	l.enter()
+	return l.needy() || unaware
+}
+
+// rouse makes sure that the sleeping leader learns of his completion. One that
+// the kernel has posted wakes him by itself, but gathering can complete an
+// operation, too: one whose cancellation had been decided but not queued when
+// the kernel completed it, or one that was cancelled before it was submitted.
+// It reports false if there was no entry free for what it takes.
+func (c *shared) rouse(d *Driver) bool {
+	if c.leader == nil || len(c.leader.done) == 0 || c.roused {
+		return true
+	}
+	sqe := d.ring.Next()
+	if sqe == nil {
+		return false
+	}
+	sqe.PrepNop()
+	sqe.UserData = wakeData
+	c.roused = true
+	return true
 }
 
 func (c *shared) await(d *Driver, w *Waiter) Completion {
@@ -124,7 +156,7 @@ func (c *shared) lead(d *Driver, w *Waiter) Completion {
 			continue
 		}
 		looks = 0
-		c.sleep(d)
+		c.sleep(d, w)
 		if l.reap() == 1 && len(w.done) == 0 {
 			// One other goroutine is busy, and will be back: next time it had
 			// better lead itself than be led by this one, which is not.
@@ -134,11 +166,13 @@ func (c *shared) lead(d *Driver, w *Waiter) Completion {
 	}
 }
 
-// sleep submits what is prepared and waits in the kernel for a completion.
-func (c *shared) sleep(d *Driver) {
+// sleep submits what is prepared and waits in the kernel for a completion, on
+// behalf of the goroutine that waits for w.
+func (c *shared) sleep(d *Driver, w *Waiter) {
 	l := &d.loop
 	pending := l.ring.Flush()
 	needy := l.needy()
+	c.leader, c.roused = w, false
 	c.role.Store(sleeping)
 	if needy {
 		d.ring.Poke() // what takes time is not the leader's business
@@ -243,9 +277,7 @@ func (c *shared) attend(d *Driver) bool {
 			c.vacate(d)
 			needy = needy || l.queued() || d.ring.Ready()
 		case c.borrow():
-			l.gather()
-			l.enter()
-			if needy = l.needy(); needy {
+			if needy = c.submitBorrowed(d); needy {
 				nap = l.nap()
 			}
 			c.role.Store(sleeping)
