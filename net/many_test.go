@@ -21,7 +21,10 @@ import (
 // few that are busy, and all of them are alive.
 func TestManyIdleConnections(t *testing.T) {
 	inTurn(t, func(t *testing.T, rt *proactor.Runtime) {
-		n := pick(2000, 500)
+		n := 300
+		if plain(t) {
+			n = pick(2000, 500)
+		}
 		l := listen(t, rt, "tcp4")
 		type idle struct {
 			client, server stdnet.Conn

@@ -5,7 +5,6 @@ import (
 	"flag"
 	stdnet "net"
 	"os"
-	"path/filepath"
 	goruntime "runtime"
 	"strconv"
 	"strings"
@@ -164,17 +163,9 @@ func pipe(rt *proactor.Runtime, network, address string) (c1, c2 stdnet.Conn, st
 }
 
 func TestConn(t *testing.T) {
-	forEach(t, func(t *testing.T, rt *proactor.Runtime) {
-		for _, network := range []struct{ name, address string }{
-			{"tcp4", "127.0.0.1:0"},
-			{"tcp6", "[::1]:0"},
-			{"unix", filepath.Join(t.TempDir(), "s")},
-		} {
-			t.Run(network.name, func(t *testing.T) {
-				nettest.TestConn(t, func() (stdnet.Conn, stdnet.Conn, func(), error) {
-					return pipe(rt, network.name, network.address)
-				})
-			})
-		}
+	forEachNetwork(t, func(t *testing.T, rt *proactor.Runtime, network string) {
+		nettest.TestConn(t, func() (stdnet.Conn, stdnet.Conn, func(), error) {
+			return pipe(rt, network, address(t, network))
+		})
 	})
 }
