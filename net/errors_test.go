@@ -552,7 +552,7 @@ var misuse = map[string]func(o *observer){
 			"tcp":  {"", ":0", "127.0.0.1", "127.0.0.1:99999", "192.0.2.1:0", "127.0.0.1:nosuchport", "[::1", "[::1]:0"},
 			"tcp4": {"[::1]:0", "127.0.0.1:0", "0.0.0.0:0"},
 			"tcp6": {"127.0.0.1:0", "[::1]:0", "[::]:0"},
-			"unix": {"", file, filepath.Join(o.dir, "no", "dir"), strings.Repeat("x", 108), "@" + strings.Repeat("x", 107), "@x" + o.dir},
+			"unix": {"", file, filepath.Join(o.dir, "no", "dir"), strings.Repeat("x", 108), "@x" + o.dir},
 			"":     {"127.0.0.1:0"},
 			"tcp5": {"127.0.0.1:0"},
 			"udp":  {"127.0.0.1:0"},
@@ -562,6 +562,8 @@ var misuse = map[string]func(o *observer){
 				o.see(network+" "+addr, closing(o.listen(network, addr)))
 			}
 		}
+		longest := ("@" + o.dir + strings.Repeat("x", 108))[:108] // other processes see it
+		o.see("longest abstract name", closing(o.listen("unix", longest)))
 	},
 	"by type": func(o *observer) {
 		loopback := &stdnet.TCPAddr{IP: stdnet.IPv4(127, 0, 0, 1)}
