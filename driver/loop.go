@@ -58,11 +58,14 @@ func (l *loop) queued() bool {
 // is more than fits.
 func (l *loop) turn(lazy bool) bool {
 	filled := l.gather()
-	if lazy && l.backlog.len()+l.cancels.len() == 0 {
+	left := l.backlog.len()+l.cancels.len() > 0
+	if lazy && !left {
 		return l.reap() > 0
 	}
 	l.enter()
-	return l.reap()+filled > 0
+	// What did not fit does now, unless the kernel refuses.
+	more := left && !l.congested && l.failed == nil
+	return l.reap()+filled > 0 || more
 }
 
 // gather takes over what is queued and prepares what fits. It returns how much

@@ -81,7 +81,8 @@ func (s *Sockaddr) SetUnix(name string) error {
 	s.raw = unix.RawSockaddrAny{}
 	sa := (*unix.RawSockaddrUnix)(unsafe.Pointer(&s.raw))
 	sa.Family = unix.AF_UNIX
-	if len(name) >= len(sa.Path) {
+	// A path needs room for its terminating zero, an abstract name has none.
+	if n := len(name); n > len(sa.Path) || n == len(sa.Path) && name[0] != '@' {
 		return syscall.EINVAL
 	}
 	path := pathBytes(sa)
