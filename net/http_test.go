@@ -16,9 +16,11 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/yamanote-go/yamanote/net"
@@ -337,9 +339,14 @@ func TestHTTPTimeouts(t *testing.T) {
 			c, err := s.dial()
 			require.NoError(t, err)
 			_, err = io.WriteString(c, request)
-			require.NoError(t, err)
-			_, err = io.ReadAll(c)
-			require.NoError(t, err, name)
+			if err == nil {
+				_, err = io.ReadAll(c)
+			}
+			// A server whose time was up before it has read anything closes with
+			// data unread, which resets the connection.
+			if !errors.Is(err, syscall.ECONNRESET) && !errors.Is(err, syscall.EPIPE) {
+				assert.NoError(t, err, name)
+			}
 			require.NoError(t, c.Close())
 		}
 	})
