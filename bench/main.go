@@ -102,7 +102,7 @@ func (o options) pick(all []subject) ([]subject, error) {
 		if !o.quick {
 			return all, nil
 		}
-		o.subjects = "yamanote,yamanote:goroutine,channel,c-uring,c-epoll,fio-uring"
+		o.subjects = "yamanote,channel,c-uring,c-epoll,fio-uring"
 	}
 	wanted := map[string]bool{"std": true}
 	for name := range strings.SplitSeq(o.subjects, ",") {

@@ -100,7 +100,7 @@ func plots(outcomes []outcome) []template.HTML {
 
 // colours are told apart by most eyes; a subject keeps its own in all plots.
 var colours = map[string]string{
-	"std": "#555555", "yamanote": "#0072b2", "yamanote:goroutine": "#56b4e9", "yamanote:thread": "#cc79a7",
+	"std": "#555555", "yamanote": "#0072b2",
 	"yamanote:2": "#009e73", "c-uring": "#d55e00", "c-epoll": "#e69f00", "fio-uring": "#d55e00",
 	"fio-psync": "#e69f00", "gnet": "#999933", "netpoll": "#882255",
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	stdnet "net"
+	"strconv"
 	"strings"
 
 	"github.com/yamanote-go/yamanote/net"
@@ -12,18 +13,14 @@ import (
 )
 
 // runtimeFor returns the runtime of one of our subjects: "yamanote", or
-// "yamanote:STRATEGY", either followed by ":N" for N shards.
+// "yamanote:N" for N shards.
 func runtimeFor(subject string) (*proactor.Runtime, error) {
 	cfg := proactor.Config{Mode: proactor.ModeRing}
-	for _, part := range strings.Split(subject, ":")[1:] {
-		if _, err := fmt.Sscanf(part, "%d", &cfg.Shards); err == nil {
-			continue
+	if _, shards, ok := strings.Cut(subject, ":"); ok {
+		var err error
+		if cfg.Shards, err = strconv.Atoi(shards); err != nil {
+			return nil, fmt.Errorf("subject %s: %w", subject, err)
 		}
-		s, err := proactor.ParseStrategy(part)
-		if err != nil {
-			return nil, err
-		}
-		cfg.Strategy = s
 	}
 	return proactor.New(cfg)
 }

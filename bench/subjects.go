@@ -34,8 +34,6 @@ func subjects(dir string) []subject {
 	list := []subject{
 		{Name: "std", Kinds: all},
 		{Name: "yamanote", Kinds: ours},
-		{Name: "yamanote:goroutine", Kinds: ours},
-		{Name: "yamanote:thread", Kinds: ours},
 		{Name: "yamanote:2", Kinds: []kind{echo, randread}},
 		{Name: "channel", Kinds: []kind{overhead}},
 		{Name: "gnet", Kinds: []kind{echo, idle}},

@@ -13,12 +13,13 @@
 //
 // # Who drives
 //
-// That is the Strategy: a goroutine that does nothing else, or whoever waits
-// for an operation and finds nobody driving. In either case a producer pushes
-// its operation and then looks at the driver's state, and who drives announces
-// that he is about to sleep, or to leave, and then looks at the queue. Both
-// accesses are sequentially consistent, so at least one of the two sees the
-// other and no operation is left lying.
+// Whoever waits for an operation and finds nobody driving, until it has its
+// result; while nobody waits, a goroutine that the kernel wakes when there is
+// something to reap. A producer pushes its operation and then looks whether
+// anybody drives, and who drives announces that it is about to sleep, or to
+// leave, and then looks at the queue. Both accesses are sequentially
+// consistent, so at least one of the two sees the other and no operation is
+// left lying.
 //
 // # The life of an operation
 //
@@ -47,9 +48,6 @@ var ErrClosed = errors.New("driver: ring is shut down")
 
 // Config says how to set up a driver. The zero value is a good default.
 type Config struct {
-	// Strategy is how the driver waits.
-	Strategy Strategy
-
 	// SQEntries is the number of submission entries, the largest batch handed
 	// over at once: 1 to 32768, default 256.
 	SQEntries uint32
@@ -81,22 +79,18 @@ type Features uint32
 
 // The features that can be switched off.
 const (
-	FeatureMsgRing      Features = 1 << iota // wake by SEND_MSG_RING (6.13) rather than an eventfd
-	FeatureNoSQArray                         // submission queue without index array (6.6)
-	FeatureTaskRun                           // the strategy's task-run flags (5.19, 6.1)
+	FeatureNoSQArray    Features = 1 << iota // submission queue without index array (6.6)
+	FeatureTaskRun                           // completions that interrupt no thread (5.19)
 	FeatureRestrictions                      // refuse operations that are not used (5.10)
-	FeatureRingFd                            // registered ring descriptor (5.18)
 )
 
 var featureNames = []struct {
 	bit  Features
 	name string
 }{
-	{FeatureMsgRing, "msgring"},
 	{FeatureNoSQArray, "nosqarray"},
 	{FeatureTaskRun, "taskrun"},
 	{FeatureRestrictions, "restrictions"},
-	{FeatureRingFd, "ringfd"},
 }
 
 // ParseFeature returns the feature with the given name.
@@ -106,7 +100,7 @@ func ParseFeature(name string) (Features, error) {
 			return f.bit, nil
 		}
 	}
-	return 0, fmt.Errorf("driver: no feature %q: want msgring, nosqarray, taskrun, restrictions or ringfd", name)
+	return 0, fmt.Errorf("driver: no feature %q: want nosqarray, taskrun or restrictions", name)
 }
 
 const (
@@ -172,15 +166,11 @@ func Open(cfg Config) (*Driver, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, err := newConductor(cfg.Strategy)
+	ring, err := openKernelRing(cfg)
 	if err != nil {
 		return nil, err
 	}
-	ring, err := openKernelRing(cfg, c)
-	if err != nil {
-		return nil, err
-	}
-	return start(cfg, c, ring)
+	return start(cfg, ring)
 }
 
 // OpenWith starts a driver on a ring of the caller's making, for tests. The
@@ -190,18 +180,13 @@ func OpenWith(cfg Config, ring Ring) (*Driver, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, err := newConductor(cfg.Strategy)
-	if err != nil {
-		return nil, err
-	}
-	return start(cfg, c, ring)
+	return start(cfg, ring)
 }
 
-func start(cfg Config, c conductor, ring Ring) (*Driver, error) {
+func start(cfg Config, ring Ring) (*Driver, error) {
 	d := &Driver{
 		cfg:       cfg,
 		ring:      ring,
-		conductor: c,
 		info:      ring.Info(),
 		submitted: opStack{link: submitLink},
 		cancelled: opStack{link: cancelLink},
@@ -212,7 +197,7 @@ func start(cfg Config, c conductor, ring Ring) (*Driver, error) {
 	}
 	d.loop.d, d.loop.ring = d, ring
 	started := make(chan error)
-	go c.run(d, started)
+	go d.conductor.run(d, started)
 	if err := <-started; err != nil {
 		return nil, errors.Join(err, ring.Close())
 	}
@@ -221,14 +206,6 @@ func start(cfg Config, c conductor, ring Ring) (*Driver, error) {
 
 // Info describes the driver's ring.
 func (d *Driver) Info() Info { return d.info }
-
-// Strategy returns how the driver waits.
-func (d *Driver) Strategy() Strategy {
-	if d.cfg.Strategy == StrategyDefault {
-		return StrategyShared
-	}
-	return d.cfg.Strategy
-}
 
 // class returns the admission that counts the operation.
 func (d *Driver) class(op *Op) *admission {

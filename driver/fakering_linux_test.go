@@ -28,10 +28,6 @@ type fakeRing struct {
 	cancel     []int32         // results of the next cancellations, without effect
 	consume    int             // entries consumed by an enter, 0 for all
 	overflow   bool
-	armed      bool
-	disarm     bool // the next wake completion says that no more will come
-	arms       int
-	wakeData   uint64
 	thenClosed chan struct{}
 }
 
@@ -189,40 +185,7 @@ func (r *fakeRing) Reap(dst []uring.CQE) int {
 	return n
 }
 
-func (r *fakeRing) Arm(ud uint64) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.wakeData = ud
-	if !r.armed {
-		r.armed = true
-		r.arms++
-	}
-	return true
-}
-
-func (r *fakeRing) Disarmed(flags uring.CQEFlags) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if flags&uring.IORING_CQE_F_MORE == 0 {
-		r.armed = false
-	}
-}
-
-func (r *fakeRing) Wake() error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if !r.armed {
-		panic("wake of a ring that is not armed")
-	}
-	flags := uring.IORING_CQE_F_MORE
-	if r.disarm {
-		flags = 0
-	}
-	r.post(uring.CQE{UserData: r.wakeData, Flags: flags})
-	return nil
-}
-
-func (r *fakeRing) Info() driver.Info { return driver.Info{Waker: "fake"} }
+func (r *fakeRing) Info() driver.Info { return driver.Info{} }
 
 func (r *fakeRing) Close() error {
 	close(r.thenClosed)

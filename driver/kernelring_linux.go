@@ -18,25 +18,22 @@ type kernelRing struct {
 	ring *uring.Ring
 	info Info
 
-	allow   []uring.Op // restrict the ring to these, nil for no restriction
-	ringFd  bool       // register the ring's descriptor with the driver's thread
-	noWait  uring.EnterFlags
-	eventfd int // -1 when woken by SEND_MSG_RING
-	armed   bool
-	signal  *os.File // the registered eventfd, for strategies that ask for it
+	allow  []uring.Op // restrict the ring to these, nil for no restriction
+	noWait uring.EnterFlags
+	signal *os.File // the eventfd that is registered with the ring
 }
 
 // needed is what a driver cannot do without.
 const needed = uring.IORING_FEAT_NODROP | uring.IORING_FEAT_EXT_ARG | uring.IORING_FEAT_FAST_POLL |
 	uring.IORING_FEAT_SUBMIT_STABLE | uring.IORING_FEAT_SINGLE_MMAP
 
-func openKernelRing(cfg Config, c conductor) (Ring, error) {
-	ring, err := setup(cfg, c.flags())
+func openKernelRing(cfg Config) (Ring, error) {
+	ring, err := setup(cfg)
 	if err != nil {
 		return nil, err
 	}
-	k := &kernelRing{ring: ring, eventfd: -1}
-	if err := k.init(cfg, c.signals()); err != nil {
+	k := &kernelRing{ring: ring}
+	if err := k.init(cfg); err != nil {
 		return nil, errors.Join(err, k.Close())
 	}
 	return k, nil
@@ -44,11 +41,11 @@ func openKernelRing(cfg Config, c conductor) (Ring, error) {
 
 // setup creates the ring with the best flags that the kernel takes: it starts
 // with all and leaves out the newest for as long as the kernel answers EINVAL.
-func setup(cfg Config, flags []uring.SetupFlags) (*uring.Ring, error) {
+func setup(cfg Config) (*uring.Ring, error) {
 	var optional []uring.SetupFlags // newest last
 	optional = append(optional, uring.IORING_SETUP_SUBMIT_ALL)
 	if cfg.Without&FeatureTaskRun == 0 {
-		optional = append(optional, flags...)
+		optional = append(optional, uring.IORING_SETUP_COOP_TASKRUN|uring.IORING_SETUP_TASKRUN_FLAG)
 	}
 	if cfg.Without&FeatureNoSQArray == 0 {
 		optional = append(optional, uring.IORING_SETUP_NO_SQARRAY)
@@ -61,9 +58,6 @@ func setup(cfg Config, flags []uring.SetupFlags) (*uring.Ring, error) {
 		}
 		for _, f := range optional {
 			params.Flags |= f
-		}
-		if params.Flags&uring.IORING_SETUP_DEFER_TASKRUN != 0 {
-			params.Flags &^= uring.IORING_SETUP_COOP_TASKRUN // deferring includes it
 		}
 		ring, err := uring.New(cfg.SQEntries, &params)
 		var setupErr *uring.SetupError
@@ -78,7 +72,7 @@ func setup(cfg Config, flags []uring.SetupFlags) (*uring.Ring, error) {
 	}
 }
 
-func (k *kernelRing) init(cfg Config, signals bool) error {
+func (k *kernelRing) init(cfg Config) error {
 	if missing := needed &^ k.ring.Features(); missing != 0 {
 		return fmt.Errorf("driver: the kernel's io_uring lacks %v: Linux 5.11 or later is needed", missing)
 	}
@@ -92,35 +86,17 @@ func (k *kernelRing) init(cfg Config, signals bool) error {
 		CQEntries: params.CqEntries,
 		Flags:     params.Flags,
 		Features:  params.Features,
-		Waker:     "msg_ring",
 	}
-	if signals {
-		k.info.Waker = "signal"
-		if err := k.setupSignal(); err != nil {
-			return err
-		}
-	} else if cfg.Without&FeatureMsgRing != 0 || !haveSendMsgRing() {
-		fd, err := sys.Eventfd()
-		if err != nil {
-			return fmt.Errorf("driver: the eventfd that wakes the ring: %w", err)
-		}
-		k.eventfd = fd
-		k.info.Waker = "eventfd"
+	if err := k.setupSignal(); err != nil {
+		return err
 	}
 	if cfg.Allow != nil && cfg.Without&FeatureRestrictions == 0 {
-		k.allow = append([]uring.Op{uring.IORING_OP_NOP, uring.IORING_OP_ASYNC_CANCEL, uring.IORING_OP_POLL_ADD}, cfg.Allow...)
+		k.allow = append([]uring.Op{uring.IORING_OP_NOP, uring.IORING_OP_ASYNC_CANCEL}, cfg.Allow...)
 		slices.Sort(k.allow)
 		k.allow = slices.Compact(k.allow)
 		k.info.Restricted = true
 	}
-	k.ringFd = params.Flags&uring.IORING_SETUP_SINGLE_ISSUER != 0 && cfg.Without&FeatureRingFd == 0
 	return nil
-}
-
-// haveSendMsgRing asks the kernel whether a ring can be sent a message without
-// a ring: it knows the call if it finds fault with the descriptor only.
-func haveSendMsgRing() bool {
-	return errors.Is(uring.SendMsgRing(-1, 0, 0), syscall.EBADF)
 }
 
 // registerOps are the registration calls that the library uses on a ring.
@@ -128,8 +104,6 @@ var registerOps = []uring.RegisterOp{
 	uring.IORING_REGISTER_PROBE,
 	uring.IORING_REGISTER_ENABLE_RINGS,
 	uring.IORING_REGISTER_IOWQ_MAX_WORKERS,
-	uring.IORING_REGISTER_RING_FDS,
-	uring.IORING_UNREGISTER_RING_FDS,
 	uring.IORING_REGISTER_PBUF_RING,
 	uring.IORING_UNREGISTER_PBUF_RING,
 }
@@ -151,11 +125,8 @@ func (k *kernelRing) Enable() error {
 	if err := k.ring.Enable(); err != nil {
 		return fmt.Errorf("driver: enabling the ring: %w", err)
 	}
-	// Both are improvements that old kernels do not have.
+	// An improvement that old kernels do not have.
 	_, _ = k.ring.SetMaxWorkers(0, maxUnboundedWorkers)
-	if k.ringFd {
-		_ = k.ring.RegisterRingFd()
-	}
 	return nil
 }
 
@@ -223,60 +194,10 @@ func (k *kernelRing) Poke() {
 	_, _ = k.signal.Write(one[:])
 }
 
-func (k *kernelRing) Arm(ud uint64) bool {
-	if k.eventfd < 0 || k.armed {
-		return true
-	}
-	sqe := k.ring.SQ().Next()
-	if sqe == nil {
-		return false
-	}
-	// The eventfd is never read: a multishot poll completes once for each
-	// write, and the counter has room for 2^64-2 of them.
-	sqe.PrepPollAdd(k.eventfd, pollIn, uring.IORING_POLL_ADD_MULTI)
-	sqe.UserData = ud
-	k.armed = true
-	return true
-}
-
-// pollIn is POLLIN, the same on every Linux.
-const pollIn = 0x1
-
-func (k *kernelRing) Disarmed(flags uring.CQEFlags) {
-	if flags&uring.IORING_CQE_F_MORE == 0 {
-		k.armed = false
-	}
-}
-
-func (k *kernelRing) Wake() error {
-	for wait := time.Microsecond; ; wait = min(2*wait, time.Millisecond) {
-		var err error
-		if k.eventfd >= 0 {
-			err = sys.EventfdSignal(k.eventfd)
-		} else {
-			err = uring.SendMsgRing(k.ring.Fd(), wakeData, 0)
-		}
-		switch {
-		case err == nil:
-			return nil
-		case errors.Is(err, syscall.EAGAIN), errors.Is(err, syscall.ENOMEM), errors.Is(err, syscall.EOVERFLOW), errors.Is(err, syscall.EBUSY):
-			// Short of memory for the message. Giving up would leave the
-			// driver asleep with work to do.
-			time.Sleep(wait)
-		default:
-			return err
-		}
-	}
-}
-
 func (k *kernelRing) Close() error {
-	errs := []error{k.ring.UnregisterRingFd(), k.ring.Close()}
+	err := k.ring.Close()
 	if k.signal != nil {
-		errs = append(errs, k.signal.Close())
+		err = errors.Join(err, k.signal.Close())
 	}
-	if k.eventfd >= 0 {
-		errs = append(errs, sys.Close(k.eventfd))
-		k.eventfd = -1
-	}
-	return errors.Join(errs...)
+	return err
 }

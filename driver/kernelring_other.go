@@ -8,6 +8,6 @@ import (
 	"runtime"
 )
 
-func openKernelRing(Config, conductor) (Ring, error) {
+func openKernelRing(Config) (Ring, error) {
 	return nil, fmt.Errorf("driver: %s has no io_uring: %w", runtime.GOOS, errors.ErrUnsupported)
 }

@@ -15,7 +15,7 @@ import (
 // for their memory to be in the cache still when they run.
 const batch = 64
 
-// wakeData is the user data of completions that only wake the driver.
+// wakeData is the user data of completions that only wake a leader.
 var wakeData = userData(kindWake, 0, 0)
 
 // loop is what belongs to whoever drives the ring.
@@ -240,8 +240,7 @@ func (l *loop) dispatch(c uring.CQE) {
 		l.completed(c)
 	case kindCancel:
 		l.cancelCompleted(c)
-	case kindWake:
-		l.ring.Disarmed(c.Flags)
+	case kindWake: // has done its work by arriving
 	default:
 		l.d.stats.stale.Inc()
 	}

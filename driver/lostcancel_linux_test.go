@@ -21,63 +21,59 @@ func (f sinkFunc) Complete(*driver.Op, driver.Completion) { f() }
 // driver has not handed over yet was put aside, and the driver went to sleep
 // with it: the operation was never cancelled.
 func TestCancelWhileEntriesWaitToBeHandedOver(t *testing.T) {
-	for _, s := range driver.Strategies() {
-		t.Run(s.String(), func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				r := newFakeRing(2)
-				d, err := driver.OpenWith(driver.Config{Strategy: s, SQEntries: 2}, r)
-				require.NoError(t, err)
-				submit := func(sink driver.Sink) (*driver.Op, *driver.Waiter) {
-					op, w := newOp(true)
-					if sink != nil {
-						op.Sink = sink
+	synctest.Test(t, func(t *testing.T) {
+		r := newFakeRing(2)
+		d, err := driver.OpenWith(driver.Config{SQEntries: 2}, r)
+		require.NoError(t, err)
+		submit := func(sink driver.Sink) (*driver.Op, *driver.Waiter) {
+			op, w := newOp(true)
+			if sink != nil {
+				op.Sink = sink
+			}
+			op.SQE.PrepPollAdd(0, 1, 0)
+			require.NoError(t, d.Submit(context.Background(), op))
+			return op, w
+		}
+		complete := func(n int) { // the oldest n that wait
+			r.locked(func() {
+				for ud := range r.waiting {
+					if n--; n >= 0 {
+						r.complete(ud, 1)
 					}
-					op.SQE.PrepPollAdd(0, 1, 0)
-					require.NoError(t, d.Submit(context.Background(), op))
-					return op, w
 				}
-				complete := func(n int) { // the oldest n that wait
-					r.locked(func() {
-						for ud := range r.waiting {
-							if n--; n >= 0 {
-								r.complete(ud, 1)
-							}
-						}
-					})
-				}
-				var a *driver.Op
-				// The first completion holds the driver until two operations
-				// and a second completion are there; that one cancels.
-				hold, held := make(chan struct{}), make(chan struct{})
-				seen := 0
-				sink := sinkFunc(func() {
-					if seen++; seen == 1 {
-						close(held)
-						<-hold
-					} else {
-						d.Cancel(a)
-					}
-				})
-				submit(sink)
-				submit(sink)
-				synctest.Wait()
-				complete(1)
-				<-held
-				a, wa := submit(nil)
-				b, wb := submit(nil)
-				complete(1)
-				close(hold)
-				time.Sleep(time.Second) // of virtual time
-				select {
-				case c := <-wa.Done():
-					require.ErrorIs(t, c.Err(), syscall.ECANCELED)
-				default:
-					t.Error("the driver sleeps and has not cancelled")
-				}
-				d.Cancel(b)
-				<-wb.Done()
-				require.NoError(t, d.Close())
 			})
+		}
+		var a *driver.Op
+		// The first completion holds the driver until two operations
+		// and a second completion are there; that one cancels.
+		hold, held := make(chan struct{}), make(chan struct{})
+		seen := 0
+		sink := sinkFunc(func() {
+			if seen++; seen == 1 {
+				close(held)
+				<-hold
+			} else {
+				d.Cancel(a)
+			}
 		})
-	}
+		submit(sink)
+		submit(sink)
+		synctest.Wait()
+		complete(1)
+		<-held
+		a, wa := submit(nil)
+		b, wb := submit(nil)
+		complete(1)
+		close(hold)
+		time.Sleep(time.Second) // of virtual time
+		select {
+		case c := <-wa.Done():
+			require.ErrorIs(t, c.Err(), syscall.ECANCELED)
+		default:
+			t.Error("the driver sleeps and has not cancelled")
+		}
+		d.Cancel(b)
+		<-wb.Done()
+		require.NoError(t, d.Close())
+	})
 }

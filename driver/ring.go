@@ -13,8 +13,7 @@ import (
 // Only the goroutine that drives the ring calls its methods, except where one
 // says otherwise.
 type Ring interface {
-	// Enable starts the ring. It is called first, on the driver goroutine and,
-	// where the strategy locks it to a thread, on that thread.
+	// Enable starts the ring. It is called first.
 	Enable() error
 
 	// Next returns a free submission entry, or nil when there is none until
@@ -36,32 +35,19 @@ type Ring interface {
 	Flush() uint32
 
 	// Wait enters the kernel, submits what Flush has shown it, and waits until
-	// a completion can be reaped or Wake has been called. It fails with ETIME
-	// after the timeout; a negative timeout means none. It touches nothing that
-	// another goroutine uses in the meantime to submit more.
+	// a completion can be reaped. It fails with ETIME after the timeout; a
+	// negative timeout means none. It touches nothing that another goroutine
+	// uses in the meantime to submit more.
 	Wait(pending uint32, timeout time.Duration) (int, syscall.Errno)
 
 	// Reap copies out completions, up to len(dst), without a system call.
 	Reap(dst []uring.CQE) int
 
-	// Arm prepares what Wake needs, if it is not in place. It may use a
-	// submission entry and reports whether it had what it needed.
-	Arm(userData uint64) bool
-
-	// Disarmed says that a completion with Arm's user data has arrived whose
-	// flags tell whether more will come.
-	Disarmed(flags uring.CQEFlags)
-
-	// Wake ends a Wait that is under way, or else the next one, by a
-	// completion with Arm's user data. Any goroutine may call it.
-	Wake() error
-
 	// Ready reports whether completions are there. Any goroutine may call it.
 	Ready() bool
 
 	// Signal says whether completions make AwaitSignal return. One that comes
-	// after Signal(true), and that Ready does not see then, is signalled. Only
-	// strategies that ask for signals use this and the next two.
+	// after Signal(true), and that Ready does not see then, is signalled.
 	Signal(on bool)
 
 	// AwaitSignal waits in Go's scheduler until a completion is signalled or
@@ -84,6 +70,5 @@ type Info struct {
 	SQEntries, CQEntries uint32
 	Flags                uring.SetupFlags
 	Features             uring.Features
-	Waker                string // how a sleeping driver is woken: "msg_ring" or "eventfd"
-	Restricted           bool   // whether the ring refuses operations the library does not use
+	Restricted           bool // whether the ring refuses operations the library does not use
 }

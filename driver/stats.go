@@ -41,7 +41,7 @@ type counters struct {
 // Stats counts what a driver has done since it was opened.
 type Stats struct {
 	Enters uint64 // system calls made to submit, reap or wait
-	Wakes  uint64 // system calls made by others to wake the sleeping driver
+	Wakes  uint64 // system calls made to have the ring attended to while nobody leads
 	Sleeps uint64 // waits in the kernel, part of Enters
 
 	Submitted   uint64 // operations handed to the kernel

@@ -15,19 +15,15 @@ import (
 
 // onFake runs a test in virtual time on a ring of a few entries.
 func onFake(t *testing.T, f func(t *testing.T, r *fakeRing, d *driver.Driver)) {
-	for _, s := range driver.Strategies() {
-		t.Run(s.String(), func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				r := newFakeRing(4)
-				d, err := driver.OpenWith(driver.Config{Strategy: s}, r)
-				require.NoError(t, err)
-				f(t, r, d)
-				_ = d.Close()
-				<-r.thenClosed
-				require.Zero(t, d.Stats().InFlight)
-			})
-		})
-	}
+	synctest.Test(t, func(t *testing.T) {
+		r := newFakeRing(4)
+		d, err := driver.OpenWith(driver.Config{}, r)
+		require.NoError(t, err)
+		f(t, r, d)
+		_ = d.Close()
+		<-r.thenClosed
+		require.Zero(t, d.Stats().InFlight)
+	})
 }
 
 func submitNop(t *testing.T, d *driver.Driver) *driver.Waiter {
@@ -166,24 +162,6 @@ func TestStaleCompletions(t *testing.T) {
 		require.NoError(t, (<-w.Done()).Err())
 		synctest.Wait()
 		require.EqualValues(t, 6, d.Stats().Stale)
-	})
-}
-
-// A waker that fires once only is armed again before the next sleep.
-func TestWakerIsArmedAgain(t *testing.T) {
-	onFake(t, func(t *testing.T, r *fakeRing, d *driver.Driver) {
-		if d.Strategy() == driver.StrategyShared {
-			return // whose drivers need no waking
-		}
-		op, w := submitPoll(t, d) // so that the driver sleeps in the ring
-		r.locked(func() { r.disarm = true })
-		for range 5 {
-			synctest.Wait()
-			require.NoError(t, (<-submitNop(t, d).Done()).Err())
-		}
-		r.locked(func() { require.GreaterOrEqual(t, r.arms, 5) })
-		require.True(t, d.Cancel(op))
-		<-w.Done()
 	})
 }
 

@@ -175,7 +175,7 @@ func TestShutdownUnblocks(t *testing.T) {
 		}
 		// The runtime of the test is needed for the others.
 		b := rt.Backend()
-		mine := newRuntime(t, proactor.Config{Mode: proactor.ModeRing, Strategy: b.Strategy, Shards: b.Shards,
+		mine := newRuntime(t, proactor.Config{Mode: proactor.ModeRing, Shards: b.Shards,
 			SQEntries: b.Ring.SQEntries, CQEntries: b.Ring.CQEntries})
 		l := listen(t, mine, network)
 		blocked := []<-chan result{start(func() (int, error) { _, err := l.Accept(); return 0, err })}

@@ -38,19 +38,11 @@ func runtimes() map[string]proactor.Config {
 	if os.Getenv("YAMANOTE_EXPECT_BACKEND") == "std" {
 		return m
 	}
-	for _, s := range proactor.Strategies() {
-		ring := proactor.Config{Mode: proactor.ModeRing, Strategy: s}
-		m[s.String()] = ring
-		tiny, shards := ring, ring
-		tiny.SQEntries, tiny.CQEntries = 2, 4
-		shards.Shards = 3
-		m[s.String()+"/tiny"] = tiny
-		m[s.String()+"/shards"] = shards
-		for name, feature := range features {
-			without := ring
-			without.Without = feature
-			m[s.String()+"/no-"+name] = without
-		}
+	m["ring"] = proactor.Config{Mode: proactor.ModeRing}
+	m["ring/tiny"] = proactor.Config{Mode: proactor.ModeRing, SQEntries: 2, CQEntries: 4}
+	m["ring/shards"] = proactor.Config{Mode: proactor.ModeRing, Shards: 3}
+	for name, feature := range features {
+		m["ring/no-"+name] = proactor.Config{Mode: proactor.ModeRing, Without: feature}
 	}
 	return m
 }
@@ -58,9 +50,8 @@ func runtimes() map[string]proactor.Config {
 // features are those of package driver, in its order; TestRuntimes checks that
 // they do what their names say.
 var features = map[string]proactor.Features{
-	"msgring":   1 << 0,
-	"nosqarray": 1 << 1,
-	"taskrun":   1 << 2,
+	"nosqarray": 1 << 0,
+	"taskrun":   1 << 1,
 }
 
 // TestRuntimes checks that the configurations are not all the same.
@@ -72,17 +63,10 @@ func TestRuntimes(t *testing.T) {
 		if b.Kind == proactor.KindStd {
 			return
 		}
-		require.True(t, strings.HasPrefix(config, b.Strategy.String()), "%v", b)
 		require.Equal(t, strings.HasSuffix(config, "/tiny"), b.Ring.SQEntries == 2, "%v", b)
 		require.Equal(t, strings.HasSuffix(config, "/shards"), b.Shards == 3, "%v", b)
 		flags := b.Ring.Flags.String()
 		switch {
-		case strings.HasSuffix(config, "/no-msgring"):
-			want := "eventfd"
-			if b.Strategy == proactor.StrategyShared {
-				want = "signal" // nobody has to be woken
-			}
-			require.Equal(t, want, b.Ring.Waker)
 		case strings.HasSuffix(config, "/no-nosqarray"):
 			require.NotContains(t, flags, "SQARRAY")
 		case strings.HasSuffix(config, "/no-taskrun"):

@@ -8,30 +8,28 @@ import (
 
 // BenchmarkNop is the price of going to the kernel by way of a ring and back.
 func BenchmarkNop(b *testing.B) {
-	for _, s := range proactor.Strategies() {
-		b.Run(s.String(), func(b *testing.B) {
-			rt := open(b, proactor.Config{Strategy: s})
-			b.ReportAllocs()
-			for b.Loop() {
+	b.Run("alone", func(b *testing.B) {
+		rt := open(b, proactor.Config{})
+		b.ReportAllocs()
+		for b.Loop() {
+			if _, err := proactor.Do(b.Context(), rt, proactor.Nop{}); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("parallel", func(b *testing.B) {
+		rt := open(b, proactor.Config{})
+		b.SetParallelism(64)
+		b.ReportAllocs()
+		b.RunParallel(func(pb *testing.PB) {
+			for pb.Next() {
 				if _, err := proactor.Do(b.Context(), rt, proactor.Nop{}); err != nil {
-					b.Fatal(err)
+					b.Error(err)
+					return
 				}
 			}
 		})
-		b.Run(s.String()+"/parallel", func(b *testing.B) {
-			rt := open(b, proactor.Config{Strategy: s})
-			b.SetParallelism(64)
-			b.ReportAllocs()
-			b.RunParallel(func(pb *testing.PB) {
-				for pb.Next() {
-					if _, err := proactor.Do(b.Context(), rt, proactor.Nop{}); err != nil {
-						b.Error(err)
-						return
-					}
-				}
-			})
-		})
-	}
+	})
 }
 
 // BenchmarkChannel is the price of asking another goroutine, to compare.

@@ -45,23 +45,6 @@ func (m Mode) String() string {
 	return fmt.Sprintf("Mode(%d)", uint8(m))
 }
 
-// Strategy is how a driver waits; see package driver.
-type Strategy = driver.Strategy
-
-// The strategies.
-const (
-	StrategyDefault   = driver.StrategyDefault
-	StrategyGoroutine = driver.StrategyGoroutine
-	StrategyThread    = driver.StrategyThread
-	StrategyShared    = driver.StrategyShared
-)
-
-// Strategies lists the strategies that can be chosen.
-func Strategies() []Strategy { return driver.Strategies() }
-
-// ParseStrategy returns the strategy with the given name.
-func ParseStrategy(name string) (Strategy, error) { return driver.ParseStrategy(name) }
-
 // Features are parts of io_uring that can be done without; see package driver.
 type Features = driver.Features
 
@@ -73,9 +56,6 @@ type Config struct {
 	// Shards is the number of rings, each with a driver of its own; default 1.
 	// A descriptor stays on one shard for life.
 	Shards int
-
-	// Strategy is how drivers wait.
-	Strategy Strategy
 
 	// SQEntries, CQEntries and MaxInFlight size each ring; see driver.Config.
 	SQEntries   uint32
@@ -106,15 +86,6 @@ func (c Config) withEnv() (Config, error) {
 			return c, fmt.Errorf("proactor: a ring is asked for, but YAMANOTE_BACKEND=std turns it off: %w", ErrNoRing)
 		}
 	}
-	if name := os.Getenv("YAMANOTE_STRATEGY"); name != "" {
-		s, err := driver.ParseStrategy(name)
-		if err != nil {
-			return c, fmt.Errorf("YAMANOTE_STRATEGY: %w", err)
-		}
-		if c.Strategy == StrategyDefault {
-			c.Strategy = s
-		}
-	}
 	if list := os.Getenv("YAMANOTE_DISABLE"); list != "" {
 		for name := range strings.SplitSeq(list, ",") {
 			f, err := driver.ParseFeature(strings.TrimSpace(name))
@@ -135,7 +106,6 @@ func (c Config) withEnv() (Config, error) {
 
 func (c Config) driver() driver.Config {
 	return driver.Config{
-		Strategy:    c.Strategy,
 		SQEntries:   c.SQEntries,
 		CQEntries:   c.CQEntries,
 		MaxInFlight: c.MaxInFlight,

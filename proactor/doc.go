@@ -37,8 +37,6 @@
 //
 //   - YAMANOTE_BACKEND: "std" never uses a ring; "ring" makes New fail where
 //     there is none; "auto" is the default.
-//   - YAMANOTE_STRATEGY: how rings are driven, "goroutine", "thread" or
-//     "shared", where Config leaves it open.
-//   - YAMANOTE_DISABLE: features to do without, separated by commas: msgring,
-//     nosqarray, taskrun, restrictions, ringfd.
+//   - YAMANOTE_DISABLE: features to do without, separated by commas:
+//     nosqarray, taskrun, restrictions.
 package proactor

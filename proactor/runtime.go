@@ -162,11 +162,10 @@ func (k Kind) String() string {
 
 // Backend says what a Runtime stands on.
 type Backend struct {
-	Kind     Kind
-	Reason   error       // why there is no ring; nil with one
-	Shards   int         // the number of rings
-	Strategy Strategy    // how their drivers wait
-	Ring     driver.Info // the first of them
+	Kind   Kind
+	Reason error       // why there is no ring; nil with one
+	Shards int         // the number of rings
+	Ring   driver.Info // the first of them
 }
 
 // Backend says what the Runtime stands on, and why it is not a ring if it is
@@ -176,7 +175,7 @@ func (rt *Runtime) Backend() Backend {
 		return Backend{Kind: KindStd, Reason: rt.reason}
 	}
 	d := rt.drivers[0]
-	return Backend{Kind: KindRing, Shards: len(rt.drivers), Strategy: d.Strategy(), Ring: d.Info()}
+	return Backend{Kind: KindRing, Shards: len(rt.drivers), Ring: d.Info()}
 }
 
 // String describes the backend in one line.
@@ -185,8 +184,8 @@ func (b Backend) String() string {
 		return fmt.Sprintf("std (%v)", b.Reason)
 	}
 	var s strings.Builder
-	fmt.Fprintf(&s, "ring (%d shard(s), %v strategy, sq %d, cq %d, %v, wake by %s",
-		b.Shards, b.Strategy, b.Ring.SQEntries, b.Ring.CQEntries, b.Ring.Flags, b.Ring.Waker)
+	fmt.Fprintf(&s, "ring (%d shard(s), sq %d, cq %d, %v",
+		b.Shards, b.Ring.SQEntries, b.Ring.CQEntries, b.Ring.Flags)
 	if b.Ring.Restricted {
 		s.WriteString(", restricted")
 	}

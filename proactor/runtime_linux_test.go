@@ -61,9 +61,8 @@ func TestEnvironment(t *testing.T) {
 	})
 	t.Run("nonsense", func(t *testing.T) {
 		for name, value := range map[string]string{
-			"YAMANOTE_BACKEND":  "carrier pigeon",
-			"YAMANOTE_STRATEGY": "hope",
-			"YAMANOTE_DISABLE":  "msgring,doubts",
+			"YAMANOTE_BACKEND": "carrier pigeon",
+			"YAMANOTE_DISABLE": "taskrun,doubts",
 		} {
 			t.Run(name, func(t *testing.T) {
 				t.Setenv(name, value)
@@ -79,21 +78,14 @@ func TestEnvironment(t *testing.T) {
 	t.Run("ring", func(t *testing.T) {
 		open(t, proactor.Config{}) // skips where there is none
 		t.Setenv("YAMANOTE_BACKEND", "ring")
-		for _, s := range proactor.Strategies() {
-			t.Setenv("YAMANOTE_STRATEGY", s.String())
-			t.Setenv("YAMANOTE_DISABLE", "taskrun, nosqarray,restrictions,msgring,ringfd")
-			rt := open(t, proactor.Config{})
-			b := rt.Backend()
-			require.Equal(t, s, b.Strategy)
-			require.NotContains(t, b.Ring.Flags.String(), "TASKRUN")
-			require.NotContains(t, b.Ring.Flags.String(), "NO_SQARRAY")
-			require.False(t, b.Ring.Restricted)
-			require.NotEqual(t, "msg_ring", b.Ring.Waker)
-			_, err := proactor.Do(t.Context(), rt, proactor.Nop{})
-			require.NoError(t, err)
-		}
-		rt := open(t, proactor.Config{Strategy: proactor.StrategyGoroutine})
-		require.Equal(t, proactor.StrategyGoroutine, rt.Backend().Strategy, "the configuration wins")
+		t.Setenv("YAMANOTE_DISABLE", "taskrun, nosqarray,restrictions")
+		rt := open(t, proactor.Config{})
+		b := rt.Backend()
+		require.NotContains(t, b.Ring.Flags.String(), "TASKRUN")
+		require.NotContains(t, b.Ring.Flags.String(), "NO_SQARRAY")
+		require.False(t, b.Ring.Restricted)
+		_, err := proactor.Do(t.Context(), rt, proactor.Nop{})
+		require.NoError(t, err)
 	})
 }
 
@@ -108,7 +100,6 @@ func TestConfig(t *testing.T) {
 	for _, cfg := range []proactor.Config{
 		{SQEntries: 8, CQEntries: 4},
 		{MaxInFlight: -1},
-		{Strategy: 77},
 	} {
 		cfg.Mode = proactor.ModeRing
 		_, err := proactor.New(cfg)

@@ -55,7 +55,7 @@ func start(t *testing.T, args ...string) started {
 }
 
 func TestEchoes(t *testing.T) {
-	for _, args := range [][]string{{"-backend", "auto"}, {"-backend", "std"}, {"-shards", "2", "-strategy", "thread"}, {"-max", "1"}} {
+	for _, args := range [][]string{{"-backend", "auto"}, {"-backend", "std"}, {"-shards", "2"}, {"-max", "1"}} {
 		t.Run(strings.Join(args, " "), func(t *testing.T) {
 			s := start(t, args...)
 			sent := make([]byte, 1<<20)

@@ -3,7 +3,7 @@
 // sign of the ring is where the listener comes from.
 //
 //	go run ./examples/echo
-//	go run ./examples/echo -addr 127.0.0.1:7007 -backend ring -strategy thread -shards 2
+//	go run ./examples/echo -addr 127.0.0.1:7007 -backend ring -shards 2
 //	go run ./examples/echo -backend std
 //	nc 127.0.0.1 7007
 //

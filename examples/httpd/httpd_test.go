@@ -65,7 +65,7 @@ func root(t *testing.T) (dir string, large []byte) {
 }
 
 func TestServes(t *testing.T) {
-	for _, args := range [][]string{{}, {"-backend", "std"}, {"-tls"}, {"-tls", "-backend", "std"}, {"-shards", "2", "-strategy", "thread"}} {
+	for _, args := range [][]string{{}, {"-backend", "std"}, {"-tls"}, {"-tls", "-backend", "std"}, {"-shards", "2"}} {
 		t.Run(strings.Join(args, " "), func(t *testing.T) {
 			dir, large := root(t)
 			url, end := start(t, append(args, "-root", dir)...)

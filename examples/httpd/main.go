@@ -4,7 +4,7 @@
 //
 //	go run ./examples/httpd -root .
 //	go run ./examples/httpd -root . -addr 127.0.0.1:7443 -tls
-//	go run ./examples/httpd -backend ring -strategy thread -shards 2
+//	go run ./examples/httpd -backend ring -shards 2
 //	go run ./examples/httpd -backend std
 //	curl http://127.0.0.1:7080/api/status
 //

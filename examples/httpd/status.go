@@ -31,7 +31,6 @@ func (s *status) count(next http.Handler) http.Handler {
 type report struct {
 	Backend              string         `json:"backend"`
 	Reason               string         `json:"reason,omitempty"` // why it is not a ring
-	Strategy             string         `json:"strategy,omitempty"`
 	Shards               int            `json:"shards,omitempty"`
 	UptimeSeconds        float64        `json:"uptime_seconds"`
 	Requests             int64          `json:"requests"`
@@ -55,7 +54,7 @@ func (s *status) ServeHTTP(w http.ResponseWriter, _ *http.Request) {
 		Counters:      stats,
 	}
 	if backend.Kind == proactor.KindRing {
-		r.Strategy, r.Shards = backend.Strategy.String(), backend.Shards
+		r.Shards = backend.Shards
 	} else {
 		r.Reason = backend.Reason.Error()
 	}

@@ -4,7 +4,7 @@
 //
 //	go run ./examples/tour
 //	go run ./examples/tour -quick
-//	go run ./examples/tour -strategy thread -rounds 9 -round 1s
+//	go run ./examples/tour -rounds 9 -round 1s
 //	go run ./internal/noring -- go run ./examples/tour -quick
 //
 // Servers, load and files have processes of their own, which are this program
@@ -24,7 +24,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/yamanote-go/yamanote/driver"
 	"github.com/yamanote-go/yamanote/examples/internal/kit"
 	"github.com/yamanote-go/yamanote/proactor"
 )
@@ -50,20 +49,18 @@ func main() {
 
 // options are what the flags say.
 type options struct {
-	quick    bool
-	strategy string
-	rounds   int
-	round    time.Duration
-	conns    string
-	mib      int
-	dir      string
-	strace   bool
-	limit    time.Duration
+	quick  bool
+	rounds int
+	round  time.Duration
+	conns  string
+	mib    int
+	dir    string
+	strace bool
+	limit  time.Duration
 }
 
 func (o *options) flags(fs *flag.FlagSet) {
 	fs.BoolVar(&o.quick, "quick", false, "a few seconds in all: fewer connections, shorter rounds, a smaller file")
-	fs.StringVar(&o.strategy, "strategy", "default", "how the ring's driver waits: goroutine, thread or default")
 	fs.IntVar(&o.rounds, "rounds", 0, "rounds for each measurement and backend (default 5, quick 3)")
 	fs.DurationVar(&o.round, "round", 0, "duration of a round (default 300ms, quick 150ms)")
 	fs.StringVar(&o.conns, "conns", "", "numbers of echo connections, with commas (default 1,64,256, quick 1,64)")
@@ -91,11 +88,7 @@ func (o *options) complete() (conns []int, err error) {
 		}
 		conns = append(conns, n)
 	}
-	_, err = driver.ParseStrategy(o.strategy)
-	switch {
-	case err != nil:
-		return nil, fmt.Errorf("-strategy: %w", err)
-	case o.rounds < 1 || o.round < time.Millisecond || o.mib < 1 || o.limit < 0:
+	if o.rounds < 1 || o.round < time.Millisecond || o.mib < 1 || o.limit < 0 {
 		return nil, errors.New("-rounds, -round, -mib and -limit must be more than nothing")
 	}
 	return conns, nil
@@ -128,8 +121,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if kit.IsTerminal(stderr) {
 		t.progress = stderr
 	}
-	strategy, _ := driver.ParseStrategy(o.strategy)
-	if describe(stdout, proactor.Config{Mode: proactor.ModeRing, Strategy: strategy}) {
+	if describe(stdout, proactor.Config{Mode: proactor.ModeRing}) {
 		t.backends = append(t.backends, "ring")
 	}
 	err = errors.Join(t.walk(ctx, conns), t.cleanUp())

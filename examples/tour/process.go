@@ -25,7 +25,7 @@ type process struct {
 }
 
 // start starts a helper; with strace under that. When ctx ends it is killed.
-func start(ctx context.Context, role, backend, strategy string, traced bool) (*process, error) {
+func start(ctx context.Context, role, backend string, traced bool) (*process, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
@@ -38,7 +38,7 @@ func start(ctx context.Context, role, backend, strategy string, traced bool) (*p
 		args = append([]string{"strace", "-f", "-qq", "-s", "0", "-e", "signal=none", "--"}, args...)
 	}
 	p.cmd = exec.CommandContext(ctx, args[0], args[1:]...)
-	p.cmd.Env = append(os.Environ(), strings.Join([]string{roleEnv + "=" + role, backend, strategy}, " "))
+	p.cmd.Env = append(os.Environ(), strings.Join([]string{roleEnv + "=" + role, backend}, " "))
 	p.cmd.Stderr = p.stderr
 	if traced {
 		p.cmd.Stderr = p.trace

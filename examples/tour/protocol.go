@@ -10,7 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/yamanote-go/yamanote/driver"
 	"github.com/yamanote-go/yamanote/examples/internal/kit"
 	"github.com/yamanote-go/yamanote/proactor"
 )
@@ -55,8 +54,8 @@ type result struct {
 	P50, P99   time.Duration
 }
 
-// roleEnv makes a process a helper: "serve", "load" or "files", the backend
-// and the strategy.
+// roleEnv makes a process a helper: "serve", "load" or "files", and the
+// backend.
 const roleEnv = "YAMANOTE_TOUR_ROLE"
 
 // helper is what a helper does.
@@ -68,27 +67,24 @@ type helper interface {
 // child answers requests if this process is a helper.
 func child() (code int, ok bool) {
 	role := strings.Fields(os.Getenv(roleEnv))
-	if len(role) != 3 {
+	if len(role) != 2 {
 		return 0, false
 	}
 	// Ctrl-C goes to all of us; the process that has started this one will
 	// say when to end.
 	signal.Ignore(os.Interrupt)
-	if err := help(role[0], role[1], role[2]); err != nil {
+	if err := help(role[0], role[1]); err != nil {
 		fmt.Fprintf(os.Stderr, "tour %s: %v\n", strings.Join(role, " "), err)
 		return kit.ExitFailed, true
 	}
 	return kit.ExitOK, true
 }
 
-func help(role, backend, strategy string) error {
+func help(role, backend string) error {
 	var rt *proactor.Runtime // none: the standard library itself, not our packages on it
 	if backend == "ring" {
-		s, err := driver.ParseStrategy(strategy)
-		if err != nil {
-			return err
-		}
-		if rt, err = proactor.New(proactor.Config{Mode: proactor.ModeRing, Strategy: s}); err != nil {
+		var err error
+		if rt, err = proactor.New(proactor.Config{Mode: proactor.ModeRing}); err != nil {
 			return err
 		}
 		defer kit.Shutdown(rt)

@@ -30,8 +30,7 @@ func describe(w io.Writer, cfg proactor.Config) bool {
 	}
 	defer kit.Shutdown(rt)
 	b := rt.Backend()
-	text := fmt.Sprintf("yes: %v strategy, %d submission and %d completion entries, driver woken by %s",
-		b.Strategy, b.Ring.SQEntries, b.Ring.CQEntries, b.Ring.Waker)
+	text := fmt.Sprintf("yes: %d submission and %d completion entries", b.Ring.SQEntries, b.Ring.CQEntries)
 	if b.Ring.Restricted {
 		text += ", restricted to the operations that the library uses"
 	}

@@ -91,7 +91,7 @@ func (t *tour) straceOrNot(ctx context.Context) {
 
 // helper starts a helper that is stopped in the end.
 func (t *tour) helper(ctx context.Context, role, backend string, traced bool) (*process, error) {
-	p, err := start(ctx, role, backend, t.strategy, traced)
+	p, err := start(ctx, role, backend, traced)
 	if err == nil {
 		t.processes = append(t.processes, p)
 	}

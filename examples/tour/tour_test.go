@@ -100,7 +100,6 @@ func TestTourIsBounded(t *testing.T) {
 func TestComplains(t *testing.T) {
 	for says, args := range map[string][]string{
 		"-conns":     {"-conns", "1,many"},
-		"-strategy":  {"-strategy", "best"},
 		"-rounds":    {"-rounds", "-1"},
 		"flags only": {"now"},
 	} {
@@ -117,7 +116,7 @@ func TestHelperEndsWithItsInput(t *testing.T) {
 	require.NoError(t, err)
 	for _, role := range []string{"serve", "load", "files"} {
 		cmd := exec.Command(self)
-		cmd.Env = append(os.Environ(), roleEnv+"="+role+" std default")
+		cmd.Env = append(os.Environ(), roleEnv+"="+role+" std")
 		stdin, err := cmd.StdinPipe()
 		require.NoError(t, err)
 		require.NoError(t, cmd.Start())

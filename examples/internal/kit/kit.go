@@ -14,7 +14,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/yamanote-go/yamanote/driver"
 	"github.com/yamanote-go/yamanote/proactor"
 )
 
@@ -62,16 +61,11 @@ func Usage(fs *flag.FlagSet, stderr io.Writer, err error) int {
 // Backend holds the flags that say what an example runs on.
 type Backend struct{ cfg proactor.Config }
 
-// Flags adds -backend and -strategy, and with shards also -shards.
+// Flags adds -backend, and with shards also -shards.
 func (b *Backend) Flags(fs *flag.FlagSet, shards bool) {
 	fs.Func("backend", "what to run on: `auto` takes a ring where there is one, ring insists on it, std is the standard library (default auto)",
 		func(name string) (err error) {
 			b.cfg.Mode, err = proactor.ParseMode(name)
-			return err
-		})
-	fs.Func("strategy", "how a ring's driver waits: `goroutine`, thread or default (default default)",
-		func(name string) (err error) {
-			b.cfg.Strategy, err = driver.ParseStrategy(name)
 			return err
 		})
 	if shards {

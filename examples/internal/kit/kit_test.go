@@ -23,10 +23,9 @@ func TestParse(t *testing.T) {
 		done bool
 	}{
 		"nothing":      {nil, ExitOK, false},
-		"all":          {[]string{"-backend", "std", "-strategy", "thread", "-shards", "2"}, ExitOK, false},
+		"all":          {[]string{"-backend", "std", "-shards", "2"}, ExitOK, false},
 		"help":         {[]string{"-h"}, ExitOK, true},
 		"bad backend":  {[]string{"-backend", "x"}, ExitUsage, true},
-		"bad strategy": {[]string{"-strategy", "x"}, ExitUsage, true},
 		"unknown":      {[]string{"-x"}, ExitUsage, true},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -5,14 +5,13 @@ import (
 	"time"
 
 	"go.uber.org/atomic"
-
-	"github.com/yamanote-go/yamanote/uring"
 )
 
-// shared makes driving the ring a role that goroutines take in turn: who waits
-// for an operation, and finds nobody driving, leads until it has its result.
-// One that is alone submits and waits in a single system call, and no other
-// goroutine or thread has to run for it to go on.
+// conductor decides which goroutine drives the ring, and how that waits. Driving
+// is a role that goroutines take in turn: who waits for an operation, and finds
+// nobody driving, leads until it has its result. One that is alone submits and
+// waits in a single system call, and no other goroutine or thread has to run
+// for it to go on. The loop belongs to whoever has the role.
 //
 // While nobody leads, completions are signalled to a goroutine that waits in
 // Go's scheduler, on an eventfd that is muted whenever somebody leads.
@@ -21,7 +20,7 @@ import (
 // to submit then borrows the loop, submits by itself, and gives it back: that
 // is one system call, as waking the leader would be, and spares the leader's
 // thread. It does not reap: what the leader's wait looks at stays as it was.
-type shared struct {
+type conductor struct {
 	// role says who has the loop. Who gives it up stores the new state and
 	// then looks at the queues once more; who has pushed something looks at
 	// the state afterwards: one sees the other.
@@ -43,11 +42,14 @@ const (
 	over     = 4 // the ring is gone
 )
 
-func (c *shared) flags() []uring.SetupFlags { return coopFlags() }
-func (c *shared) signals() bool             { return true }
+// poke makes the goroutine that attends to the ring look at it.
+func (c *conductor) poke(d *Driver) {
+	d.stats.wakes.Inc()
+	d.ring.Poke()
+}
 
 // take makes the caller the leader if there is none.
-func (c *shared) take(d *Driver) bool {
+func (c *conductor) take(d *Driver) bool {
 	if c.role.Load() != vacant || !c.role.CompareAndSwap(vacant, leading) {
 		return false
 	}
@@ -56,9 +58,10 @@ func (c *shared) take(d *Driver) bool {
 }
 
 // borrow gives the caller the loop if its leader sleeps.
-func (c *shared) borrow() bool { return c.role.CompareAndSwap(sleeping, borrowed) }
+func (c *conductor) borrow() bool { return c.role.CompareAndSwap(sleeping, borrowed) }
 
-func (c *shared) kick(d *Driver) {
+// kick makes sure that somebody looks at the queues after this call began.
+func (c *conductor) kick(d *Driver) {
 	l := &d.loop
 	for {
 		switch c.role.Load() {
@@ -82,11 +85,11 @@ func (c *shared) kick(d *Driver) {
 
 // submit submits what is queued, with a borrowed loop, and gives that back. It
 // reports whether nothing has come in the meantime.
-func (c *shared) submit(d *Driver) bool {
+func (c *conductor) submit(d *Driver) bool {
 	needy := c.submitBorrowed(d) || d.closing.Load()
 	c.role.Store(sleeping)
 	if needy {
-		d.ring.Poke()
+		c.poke(d)
 		return true
 	}
 	return !d.loop.queued()
@@ -94,7 +97,7 @@ func (c *shared) submit(d *Driver) bool {
 
 // submitBorrowed does the work of submit, and reports whether some is left for
 // later.
-func (c *shared) submitBorrowed(d *Driver) (needy bool) {
+func (c *conductor) submitBorrowed(d *Driver) (needy bool) {
 	l := &d.loop
 	l.gather()
 	unaware := !c.rouse(d)
@@ -107,7 +110,7 @@ func (c *shared) submitBorrowed(d *Driver) (needy bool) {
 // operation, too: one whose cancellation had been decided but not queued when
 // the kernel completed it, or one that was cancelled before it was submitted.
 // It reports false if there was no entry free for what it takes.
-func (c *shared) rouse(d *Driver) bool {
+func (c *conductor) rouse(d *Driver) bool {
 	if c.leader == nil || len(c.leader.done) == 0 || c.roused {
 		return true
 	}
@@ -121,7 +124,8 @@ func (c *shared) rouse(d *Driver) bool {
 	return true
 }
 
-func (c *shared) await(d *Driver, w *Waiter) Completion {
+// await waits for an operation that has been queued and reports to w.
+func (c *conductor) await(d *Driver, w *Waiter) Completion {
 	if c.take(d) {
 		return c.lead(d, w)
 	}
@@ -131,7 +135,7 @@ func (c *shared) await(d *Driver, w *Waiter) Completion {
 
 // lead drives the ring until w has its completion, or somebody else is better
 // placed to.
-func (c *shared) lead(d *Driver, w *Waiter) Completion {
+func (c *conductor) lead(d *Driver, w *Waiter) Completion {
 	l := &d.loop
 	runtime.Gosched() // others may be about to ask for something, too
 	for looks := 0; ; {
@@ -168,14 +172,14 @@ func (c *shared) lead(d *Driver, w *Waiter) Completion {
 
 // sleep submits what is prepared and waits in the kernel for a completion, on
 // behalf of the goroutine that waits for w.
-func (c *shared) sleep(d *Driver, w *Waiter) {
+func (c *conductor) sleep(d *Driver, w *Waiter) {
 	l := &d.loop
 	pending := l.ring.Flush()
 	needy := l.needy()
 	c.leader, c.roused = w, false
 	c.role.Store(sleeping)
 	if needy {
-		d.ring.Poke() // what takes time is not the leader's business
+		c.poke(d) // what takes time is not the leader's business
 	}
 	if l.queued() {
 		c.wake()
@@ -188,7 +192,7 @@ func (c *shared) sleep(d *Driver, w *Waiter) {
 }
 
 // wake makes a leader that has slept have the loop again.
-func (c *shared) wake() {
+func (c *conductor) wake() {
 	for tries := 0; !c.role.CompareAndSwap(sleeping, leading); tries++ {
 		// Borrowed for as long as a submission takes.
 		if tries < 100 {
@@ -200,7 +204,7 @@ func (c *shared) wake() {
 }
 
 // leave gives up the lead.
-func (c *shared) leave(d *Driver) {
+func (c *conductor) leave(d *Driver) {
 	// The ring must not be closed before the last look at it.
 	d.visitors.Inc()
 	defer d.visitors.Dec()
@@ -210,7 +214,7 @@ func (c *shared) leave(d *Driver) {
 		needy := l.needy() || d.closing.Load()
 		c.vacate(d)
 		if needy {
-			d.ring.Poke()
+			c.poke(d)
 			return
 		}
 		if !l.queued() && !d.ring.Ready() {
@@ -218,7 +222,7 @@ func (c *shared) leave(d *Driver) {
 		}
 		if again {
 			// Enough done for others.
-			d.ring.Poke()
+			c.poke(d)
 			return
 		}
 		if !c.take(d) {
@@ -229,13 +233,20 @@ func (c *shared) leave(d *Driver) {
 }
 
 // vacate lets completions be signalled, and anybody take the lead.
-func (c *shared) vacate(d *Driver) {
+func (c *conductor) vacate(d *Driver) {
 	d.ring.Signal(true)
 	c.role.Store(vacant)
 }
 
-// run attends to the ring while nobody leads, and ends it.
-func (c *shared) run(d *Driver, started chan<- error) {
+// looksBeforeSleep is how often a leader yields and looks again before it
+// sleeps: with two, the goroutines that a batch has woken have run and asked
+// for their next operation.
+const looksBeforeSleep = 2
+
+// run attends to the ring while nobody leads, and ends it. It is a goroutine as
+// long as the driver lives, and sends once on started, when the ring has been
+// enabled; if that is an error, it returns.
+func (c *conductor) run(d *Driver, started chan<- error) {
 	c.role.Store(leading)
 	err := d.ring.Enable()
 	if err == nil {
@@ -258,7 +269,7 @@ func (c *shared) run(d *Driver, started chan<- error) {
 // attend does what there is to do for nobody in particular: completions that
 // came while nobody led, and what has to be done at a certain time. It returns
 // with the lead, and true, when the driver is finished.
-func (c *shared) attend(d *Driver) bool {
+func (c *conductor) attend(d *Driver) bool {
 	l := &d.loop
 	for {
 		var needy bool
