@@ -84,9 +84,6 @@ func (t *table) remove(op *Op) {
 	op.ud = 0
 }
 
-// len returns the number of operations in the table.
-func (t *table) len() int { return len(t.slots) - len(t.free) }
-
 // each calls f for every operation in the table; f may remove it.
 func (t *table) each(f func(*Op)) {
 	for i := range t.slots {
