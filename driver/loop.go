@@ -15,6 +15,17 @@ import (
 // for their memory to be in the cache still when they run.
 const batch = 64
 
+// portion returns how many completions to handle in one turn. What finishes by
+// itself is work for a device, which should have the next of it before it has
+// done all that it has: so no more than an eighth of it at a time.
+func (l *loop) portion() int {
+	n := l.d.finite.used.Load()
+	if n == 0 {
+		return batch
+	}
+	return int(min(max(n/8, 4), batch))
+}
+
 // wakeData is the user data of completions that only wake a leader.
 var wakeData = userData(kindWake, 0, 0)
 
@@ -30,6 +41,7 @@ type loop struct {
 
 	shutting  atomic.Bool   // all that was in flight has been cancelled
 	congested bool          // the kernel has refused to take entries
+	eager     bool          // entries are prepared that a device could be working at
 	backoff   time.Duration // how long the last sleep was because of that
 	failed    error         // the ring is unusable since failedAt
 	failedAt  time.Time
@@ -133,6 +145,7 @@ func (l *loop) fill() int {
 		progress++
 		l.table.add(op)
 		op.place = placeKernel
+		l.eager = l.eager || !op.Waits
 		*sqe = op.SQE
 		sqe.UserData = op.ud
 	}
@@ -152,7 +165,7 @@ func (l *loop) enter() {
 
 // entered deals with what entering the kernel has returned.
 func (l *loop) entered(errno syscall.Errno) {
-	l.congested = false
+	l.congested, l.eager = false, false
 	switch errno {
 	case 0, syscall.EINTR, uring.ETIME:
 		// A signal (Go preempts by signals) or the timeout: look again. What
@@ -223,7 +236,7 @@ const (
 
 // reap handles a batch of completions and returns how many there were.
 func (l *loop) reap() int {
-	n := l.ring.Reap(l.cqes[:])
+	n := l.ring.Reap(l.cqes[:l.portion()])
 	for i := range n {
 		l.dispatch(l.cqes[i])
 	}
