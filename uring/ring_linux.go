@@ -32,6 +32,8 @@ type Ring struct {
 	enterBase EnterFlags
 	enterTid  int
 
+	waits int // how many arguments of waits are registered
+
 	// arg and ts are what EnterTimeout passes to the kernel. They are fields
 	// because the kernel follows arg.Ts: it must not point into a stack.
 	arg GetEventsArg
