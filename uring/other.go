@@ -31,3 +31,6 @@ func QueryScqInfo() (QueryScq, error) { return QueryScq{}, errNoRing }
 
 // SendMsgRing fails: this operating system has no io_uring.
 func SendMsgRing(target int, userData uint64, res uint32) error { return errNoRing }
+
+// RestrictTask fails: this operating system has no io_uring.
+func RestrictTask(list []Restriction) error { return errNoRing }

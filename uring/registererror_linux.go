@@ -60,7 +60,7 @@ var registerHints = map[hintKey]string{
 	{IORING_REGISTER_RESIZE_RINGS, syscall.EOVERFLOW}:  "what waits in the queues does not fit into the new ones",
 	{IORING_REGISTER_MEM_REGION, syscall.EBUSY}:        "the ring has a region already",
 	{IORING_REGISTER_MEM_REGION, syscall.EINVAL}:       "a region for waits is registered before the ring is enabled (R_DISABLED), in whole pages",
-	{IORING_REGISTER_NAPI, syscall.EINVAL}:             "the ring must not be IOPOLL, the ids those of network queues, and static tracking be on for them",
+	{IORING_REGISTER_NAPI, syscall.EINVAL}:             "the ring must not be IOPOLL, and ids are added to static tracking only",
 	{IORING_REGISTER_ZCRX_IFQ, syscall.EOPNOTSUPP}:     "the network device or its driver cannot receive without copying",
 	{IORING_REGISTER_ZCRX_IFQ, syscall.ENODEV}:         "there is no network device of that index",
 	{IORING_REGISTER_ZCRX_IFQ, syscall.EPERM}:          "it needs CAP_NET_ADMIN",
