@@ -12,6 +12,7 @@ import (
 // TestClosedRing calls everything on a ring that was closed: it fails, and
 // nothing crashes or goes to somebody else's descriptor.
 func TestClosedRing(t *testing.T) {
+	needRing(t)
 	forShapes(t, func(t *testing.T, s shape) {
 		r, err := New(4, &Params{Flags: s.flags})
 		require.NoError(t, err)
@@ -71,6 +72,7 @@ func TestClosedRing(t *testing.T) {
 
 // TestRingClosedWhileItsCompletionsAreRead ends the loop.
 func TestRingClosedWhileItsCompletionsAreRead(t *testing.T) {
+	needRing(t)
 	forShapes(t, func(t *testing.T, s shape) {
 		r, err := New(4, &Params{Flags: s.flags})
 		require.NoError(t, err)

@@ -28,6 +28,7 @@ func nop32(sqe *SQE, userData, extra1, extra2 uint64) {
 
 func needNop32(t testing.TB) {
 	t.Helper()
+	needRing(t)
 	testkit.NeedKernel(t, 6, 18, "NOP_CQE32")
 }
 

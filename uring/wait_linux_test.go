@@ -120,46 +120,43 @@ func TestMinWait(t *testing.T) {
 }
 
 // TestWaitWithSignalsBlocked storms the waiting thread with the signal of Go's
-// scheduler, which does not interrupt this wait.
+// scheduler, which interrupts a wait, but not one that blocks it.
 func TestWaitWithSignalsBlocked(t *testing.T) {
-	testkit.NeedKernel(t, 5, 11, "EXT_ARG")
+	testkit.NeedKernel(t, 6, 13, "a message without a ring")
 	forShapes(t, func(t *testing.T, s shape) {
 		r := newRing(t, 4, Params{Flags: s.flags})
-		tid := unix.Gettid()
-		wait := func(w *Wait) (interrupted int) {
-			stop, done := make(chan struct{}), make(chan struct{})
+		tid, ringFd := unix.Gettid(), r.Fd()
+		// interruptions waits for a message that comes after the storm.
+		interruptions := func(w *Wait) (n int) {
+			done := make(chan struct{})
 			go func() {
 				defer close(done)
-				for {
-					select {
-					case <-stop:
-						return
-					default:
-						_ = unix.Tgkill(os.Getpid(), tid, unix.SIGURG)
-						time.Sleep(100 * time.Microsecond)
+				for range 50 {
+					if err := unix.Tgkill(os.Getpid(), tid, unix.SIGURG); err != nil {
+						t.Error(err)
 					}
+					time.Sleep(100 * time.Microsecond)
+				}
+				if err := SendMsgRing(ringFd, 7, 0); err != nil {
+					t.Error(err)
 				}
 			}()
-			for {
-				_, errno := r.EnterWait(0, 1, 0, w)
-				if errno != syscall.EINTR {
-					require.Equal(t, syscall.ETIME, errno)
-					break
-				}
-				interrupted++
-				if interrupted == 3 {
-					break
+			for r.CQ().Ready() == 0 {
+				if _, errno := r.EnterWait(0, 1, 0, w); errno == syscall.EINTR {
+					n++
+				} else {
+					require.Zero(t, errno)
 				}
 			}
-			close(stop)
 			<-done
-			return interrupted
+			require.Equal(t, 1, r.CQ().Reap(make([]CQE, 4)))
+			return n
 		}
 		var w Wait
-		w.SetTimeout(20 * time.Millisecond)
-		require.NotZero(t, wait(&w))
+		w.SetTimeout(hang)
+		require.NotZero(t, interruptions(&w))
 		w.SetSigmask(1 << (unix.SIGURG - 1))
-		require.Zero(t, wait(&w))
+		require.Zero(t, interruptions(&w))
 	})
 }
 
