@@ -235,6 +235,34 @@ func TestSocketCommandInALargeEntry(t *testing.T) {
 	require.Equal(t, int32(5), cqe.Res)
 }
 
+// TestOperationsOfMixedEntries are refused by a ring that has none: as unknown
+// before Linux 6.19, and later because such entries are all large here.
+func TestOperationsOfMixedEntries(t *testing.T) {
+	testkit.NeedKernel(t, 5, 19, "SQE128")
+	r := newRing(t, 4, Params{Flags: IORING_SETUP_SQE128})
+	sq, err := r.SQ128()
+	require.NoError(t, err)
+	ops, err := r.Probe()
+	require.NoError(t, err)
+	sqe := sq.Next()
+	sqe.PrepNop128()
+	cqe := one(t, r)
+	errno := cqe.Errno()
+	if ops.Has(IORING_OP_NOP128) {
+		require.Contains(t, []syscall.Errno{0, syscall.EINVAL}, errno)
+	} else {
+		require.Equal(t, syscall.EINVAL, errno)
+	}
+	sqe = sq.Next()
+	near, _ := socketPair(t)
+	sqe.PrepUringCmd128(near, uint32(SOCKET_URING_OP_SIOCINQ), 0)
+	sqe.UserData = 3
+	require.Equal(t, IORING_OP_URING_CMD128, sqe.Opcode)
+	cqe = one(t, r)
+	require.Equal(t, uint64(3), cqe.UserData)
+	require.NotZero(t, cqe.Errno())
+}
+
 // TestLargeEntriesOfAnOrdinaryRing: there are none.
 func TestLargeEntriesOfAnOrdinaryRing(t *testing.T) {
 	r := newRing(t, 2, Params{})

@@ -158,6 +158,9 @@ func TestSetupFeatures(t *testing.T) {
 	kernel := running(t)
 	require.Len(t, featureSince, len(featureNames))
 	for f, since := range featureSince {
+		told, known := f.Since()
+		assert.True(t, known)
+		assert.Equal(t, since, told, "%v", f)
 		if kernel.AtLeast(since) {
 			assert.NotZero(t, r.Features()&f, "%v since %v", f, since)
 		}
@@ -233,6 +236,15 @@ func TestSetupNewerThanTheKernel(t *testing.T) {
 	_, err = New(4, &Params{Flags: IORING_SETUP_SQE_MIXED})
 	require.ErrorIs(t, err, syscall.EINVAL)
 	require.ErrorContains(t, err, "does not know the setup flags SQE_MIXED, which need Linux 6.19")
+}
+
+// TestSizesThatDoNotGoTogether: all large, or some.
+func TestSizesThatDoNotGoTogether(t *testing.T) {
+	testkit.NeedKernel(t, 6, 18, "CQE_MIXED")
+	needRing(t)
+	_, err := New(4, &Params{Flags: IORING_SETUP_CQE32 | IORING_SETUP_CQE_MIXED})
+	require.ErrorIs(t, err, syscall.EINVAL)
+	require.ErrorContains(t, err, "CQE32 does not go with CQE_MIXED")
 }
 
 // TestRingIsNotInheritedByExec starts a program and looks at its descriptors.

@@ -45,3 +45,17 @@ func (q *SubmissionQueue) nextPair() *SQE128 {
 	q.tail += 2
 	return sqe
 }
+
+// PrepNop128 is PrepNop in an entry of 128 bytes of a ring of mixed sizes. Since
+// 6.19; before, the result is EINVAL. In a ring with IORING_SETUP_SQE128 it is
+// PrepNop.
+func (s *SQE128) PrepNop128() { *s = SQE128{SQE: SQE{Opcode: IORING_OP_NOP128, Fd: -1}} }
+
+// PrepUringCmd128 is PrepUringCmd in an entry of 128 bytes of a ring of mixed
+// sizes: the command has 80 bytes, in Cmd. Since 6.19; before, the result is
+// EINVAL. In a ring with IORING_SETUP_SQE128 it is PrepUringCmd.
+func (s *SQE128) PrepUringCmd128(fd int, cmd uint32, flags UringCmdFlags) {
+	*s = SQE128{}
+	s.PrepUringCmd(fd, cmd, flags)
+	s.Opcode = IORING_OP_URING_CMD128
+}
