@@ -67,6 +67,16 @@ type CQE struct {
 	Flags    CQEFlags
 }
 
+// CQE32 is a completion queue entry of 32 bytes, see IORING_SETUP_CQE32 and
+// IORING_SETUP_CQE_MIXED. What Extra means is up to the operation: the offset
+// of a payload for RECV_ZC (ZCRXCqe), the time stamp of a socket command, the
+// result of a pass-through command.
+type CQE32 struct {
+	_ structs.HostLayout
+	CQE
+	Extra [2]uint64
+}
+
 // maxErrno is the largest errno that a negative result can stand for.
 const maxErrno = 4095
 

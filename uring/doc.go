@@ -82,6 +82,36 @@
 // Completions are copied out of the ring. The pointer that Next returns is into
 // the ring, and not the caller's any more once the entry has been flushed.
 //
+// # Kinds of ring
+//
+// The setup flags in Params decide what a ring is like. Most programs that have a
+// thread for a ring want SINGLE_ISSUER, DEFER_TASKRUN and NO_SQARRAY; with
+// SUBMIT_ALL an entry that is refused does not end a batch. With SQPOLL a thread
+// of the kernel takes the entries, and only has to be woken when it sleeps,
+// which Submit and SubmitAndWait see to. CQSIZE gives the completion queue the
+// size in Params.CqEntries.
+//
+// Entries have 64 bytes and completions 16. Where a command or its result needs
+// more, SQE128 makes all entries 128 bytes long, which Ring.SQ128 hands out, and
+// CQE32 all completions 32 bytes, which Reap32, Peek32 and All32 deliver as
+// CQE32; CQE_MIXED does so for those that need it. The methods for small ones
+// work in every kind of ring.
+//
+// The kernel allocates the queues, or NewInMemory puts them into memory of the
+// caller. Resize gives a ring with DEFER_TASKRUN queues of another size while it
+// works.
+//
+// # Waiting
+//
+// SubmitAndWait is the simple way: it deals with signals and takes a time limit.
+// A loop of one's own enters the ring by
+//
+//   - Enter, which submits, and waits without a time limit if it is asked to;
+//   - EnterNow, which does not wait, and of which Go's scheduler is not told;
+//   - EnterWait, which takes a Wait: a timeout, a deadline by the clock that
+//     SetClock has chosen, a least time to gather completions, a signal mask;
+//   - EnterRegistered, which takes the same from memory shared with the kernel.
+//
 // # Threads
 //
 // The kernel knows threads, and Go moves goroutines between them. Which threads
@@ -108,7 +138,8 @@
 // Within what the table allows, one goroutine at a time may use the submission
 // queue and submit, and one at a time the completion queue; they may be two,
 // if they use Enter. Submit and SubmitAndWait use both queues, and of
-// EnterTimeout there can be one at a time. SendMsgRing may be called by
+// EnterTimeout there can be one at a time; any number of threads may be in
+// EnterWait, each with a Wait of its own. SendMsgRing may be called by
 // everybody, as may what only tells about a ring, such as Fd and Features.
 //
 // # Errors
@@ -116,8 +147,10 @@
 // New returns a *SetupError, which has looked around on the system for the
 // cause: a sysctl, a seccomp filter, a limit, flags that do not go together.
 // The errors of registration, and those of Submit and SubmitAndWait, wrap an
-// *os.SyscallError. The latter two deal with signals themselves, and say
-// os.ErrDeadlineExceeded when a timeout has passed.
+// *os.SyscallError and say what the number means there; a call that the kernel
+// does not know is named with the release that brought it. The latter two deal
+// with signals themselves, and say os.ErrDeadlineExceeded when a timeout has
+// passed. A ring that was closed says os.ErrClosed.
 // The Enter methods return the bare number:
 //
 //	EINTR    a signal came, which happens all the time in Go: try again
@@ -127,10 +160,12 @@
 //	EBADR    completions were lost, because memory was short
 //	EEXIST   this thread is not the ring's issuer
 //	EBADFD   the ring is not enabled yet
+//	EBADF    the ring is closed
 //
 // A completion queue that is too small loses nothing (IORING_FEAT_NODROP): the
 // kernel keeps what does not fit, sets IORING_SQ_CQ_OVERFLOW, and hands it over
-// when the ring is entered with IORING_ENTER_GETEVENTS.
+// when the ring is entered with IORING_ENTER_GETEVENTS. It is slow, and takes
+// memory of the kernel: give the queue room for what is in flight.
 //
 // What a kernel can do is asked of it, not concluded from its version: the
 // flags by New, the features by Ring.Features, the operations by Ring.Probe, and

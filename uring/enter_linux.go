@@ -64,9 +64,10 @@ func (r *Ring) Submit() (int, error) {
 // SubmitAndWait submits all prepared entries and waits until at least n
 // completions can be reaped or the timeout has passed; a negative timeout
 // means no bound. Completions that are already there count, and n is at most
-// the size of the completion queue, as there can be no more at a time. It
-// retries when a signal interrupts it, and reports a timeout as
-// os.ErrDeadlineExceeded.
+// the size of the completion queue, as there can be no more at a time (half of
+// it, less one, if completions have mixed sizes). It retries when a signal
+// interrupts it, and reports a timeout as os.ErrDeadlineExceeded. On a closed
+// ring it fails with os.ErrClosed.
 //
 // It returns how many entries the kernel consumed; with SETUP_SQPOLL, where the
 // kernel takes them in its own time, how many were shown to it.
@@ -74,7 +75,10 @@ func (r *Ring) Submit() (int, error) {
 // With n of 0 it also lets completions arrive that wait for the ring to be
 // entered: after an overflow, and with SETUP_DEFER_TASKRUN.
 func (r *Ring) SubmitAndWait(n uint32, timeout time.Duration) (int, error) {
-	n = min(n, r.cq.Entries())
+	if r.closed {
+		return 0, errClosed
+	}
+	n = min(n, r.cq.most())
 	var deadline time.Time
 	if timeout >= 0 {
 		deadline = time.Now().Add(timeout)
@@ -97,9 +101,9 @@ func (r *Ring) SubmitAndWait(n uint32, timeout time.Duration) (int, error) {
 		var done int
 		var errno syscall.Errno
 		if missing > 0 && timeout >= 0 {
-			done, errno = r.EnterTimeout(pending, n, flags, time.Until(deadline))
+			done, errno = r.EnterTimeout(pending, r.slotsFor(n, missing), flags, time.Until(deadline))
 		} else {
-			done, errno = r.Enter(pending, n, flags)
+			done, errno = r.Enter(pending, r.slotsFor(n, missing), flags)
 		}
 		// An enter that submitted something says so, whatever became of the
 		// wait, and so does one that ends with fewer completions than asked for
@@ -147,6 +151,20 @@ func (r *Ring) enterFlags(pending, n, missing uint32) EnterFlags {
 	return flags
 }
 
+// slotsFor returns what the kernel must be told to wait for so that the missing
+// ones of n completions arrive. It counts entries of the queue, of which a large
+// completion among small ones takes two: to ask for one more entry for each is
+// too little at worst, and then the wait begins again.
+func (r *Ring) slotsFor(n, missing uint32) uint32 {
+	if !r.cq.mixed || missing == 0 {
+		return n
+	}
+	return min(r.cq.slots()+missing, r.cq.entries)
+}
+
+// errClosed is the error of a ring that Close was called on.
+var errClosed = fmt.Errorf("uring: the ring is closed: %w", os.ErrClosed)
+
 // enterError adds to an error what it means that is not in its name.
 func (r *Ring) enterError(errno syscall.Errno) error {
 	err := os.NewSyscallError("io_uring_enter", errno)
@@ -154,7 +172,13 @@ func (r *Ring) enterError(errno syscall.Errno) error {
 	case errno == syscall.EEXIST && r.params.Flags&IORING_SETUP_SINGLE_ISSUER != 0:
 		return fmt.Errorf("%w: the ring belongs to another thread (SINGLE_ISSUER; lock the goroutine to its thread)", err)
 	case errno == syscall.EBADFD:
-		return fmt.Errorf("%w: the ring is not enabled yet (R_DISABLED)", err)
+		return fmt.Errorf("%w: the ring is not enabled yet (R_DISABLED; call Enable)", err)
+	case errno == EBADR:
+		return fmt.Errorf("%w: memory was short and completions were lost", err)
+	case errno == syscall.EOWNERDEAD:
+		return fmt.Errorf("%w: the kernel's thread that polls the queue has ended, with the thread that created the ring", err)
+	case r.enterBase != 0 && r.enterTid != unix.Gettid() && (errno == syscall.EBADF || errno == syscall.EINVAL || errno == syscall.EOPNOTSUPP):
+		return fmt.Errorf("%w: the ring's descriptor is registered with thread %d, and can be used on that one only", err, r.enterTid)
 	}
 	return err
 }

@@ -118,6 +118,8 @@ var shapes = []shape{
 	{"defer", IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN, Version{6, 1}},
 	{"deferflag", IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG, Version{6, 1}},
 	{"wide", IORING_SETUP_CQE32, Version{5, 19}},
+	{"wider", IORING_SETUP_CQE32 | IORING_SETUP_SQE128, Version{5, 19}},
+	{"mixed", IORING_SETUP_CQE_MIXED | IORING_SETUP_NO_SQARRAY, Version{6, 18}},
 	{"sqpoll", IORING_SETUP_SQPOLL, Version{5, 13}},
 }
 

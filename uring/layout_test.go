@@ -24,6 +24,7 @@ var layouts = []struct {
 		"BufIndex@40/2 Personality@42/2 SpliceFdIn@44/4 Addr3@48/8 Pad2@56/8"},
 	{SQE128{}, 128, "SQE@0/64 Extra@64/64"},
 	{CQE{}, 16, "UserData@0/8 Res@8/4 Flags@12/4"},
+	{CQE32{}, 32, "CQE@0/16 Extra@16/16"},
 	{AttrPI{}, 32, "Flags@0/2 AppTag@2/2 Len@4/4 Addr@8/8 Seed@16/8 Rsvd@24/8"},
 	{SQRingOffsets{}, 40, "Head@0/4 Tail@4/4 RingMask@8/4 RingEntries@12/4 Flags@16/4 Dropped@20/4 Array@24/4 " +
 		"Resv1@28/4 UserAddr@32/8"},

@@ -19,3 +19,18 @@ func New(entries uint32, p *Params) (*Ring, error) { return nil, errNoRing }
 
 // Query fails: this operating system has no io_uring.
 func Query() (QueryOpcode, error) { return QueryOpcode{}, errNoRing }
+
+// NewInMemory fails: this operating system has no io_uring.
+func NewInMemory(entries uint32, p *Params, mem []byte) (*Ring, error) { return nil, errNoRing }
+
+// QueryZcrxInfo fails: this operating system has no io_uring.
+func QueryZcrxInfo() (QueryZcrx, error) { return QueryZcrx{}, errNoRing }
+
+// QueryScqInfo fails: this operating system has no io_uring.
+func QueryScqInfo() (QueryScq, error) { return QueryScq{}, errNoRing }
+
+// SendMsgRing fails: this operating system has no io_uring.
+func SendMsgRing(target int, userData uint64, res uint32) error { return errNoRing }
+
+// RestrictTask fails: this operating system has no io_uring.
+func RestrictTask(list []Restriction) error { return errNoRing }

@@ -12,7 +12,7 @@ func fakeSQ(entries, start uint32) (q *SubmissionQueue, khead, ktail *uint32) {
 	khead, ktail = new(start), new(start)
 	return &SubmissionQueue{
 		khead: khead, ktail: ktail, kflags: new(uint32), kdropped: new(uint32),
-		sqes: make([]SQE, entries), mask: entries - 1,
+		sqes: make([]SQE, entries), mask: entries - 1, entries: entries,
 		head: start, tail: start, published: start,
 	}, khead, ktail
 }
@@ -82,7 +82,7 @@ func TestSubmissionQueueFlags(t *testing.T) {
 func fakeCQ(entries, start, shift uint32) (q *CompletionQueue, post func(userData uint64)) {
 	q = &CompletionQueue{
 		khead: new(start), ktail: new(start), kflags: new(uint32), koverflow: new(uint32),
-		cqes: make([]CQE, entries<<shift), mask: entries - 1, shift: shift, head: start,
+		cqes: make([]CQE, entries<<shift), mask: entries - 1, entries: entries, shift: shift, head: start,
 	}
 	return q, func(userData uint64) {
 		slot := (*q.ktail & q.mask) << shift

@@ -11,29 +11,53 @@ import (
 )
 
 // register is io_uring_register(2) on any descriptor.
-func register(fd int, op RegisterOp, arg unsafe.Pointer, n uint32) (int, error) {
+func register(fd int, op RegisterOp, arg unsafe.Pointer, n uint32) (int, syscall.Errno) {
 	for {
 		ret, _, errno := syscall.Syscall6(unix.SYS_IO_URING_REGISTER, uintptr(fd), uintptr(op),
 			uintptr(arg), uintptr(n), 0, 0)
+		if registered != nil {
+			registered(op&^IORING_REGISTER_USE_REGISTERED_RING, errno)
+		}
 		switch errno {
 		case 0:
-			return int(ret), nil
+			return int(ret), 0
 		case syscall.EINTR:
 		default:
-			return 0, os.NewSyscallError("io_uring_register", errno)
+			return 0, errno
 		}
 	}
 }
 
+// registered is told of every call, by tests that keep account of them.
+var registered func(op RegisterOp, errno syscall.Errno)
+
+// registerAlone is a registration call that needs no ring.
+func registerAlone(op RegisterOp, arg unsafe.Pointer, n uint32) (int, error) {
+	ret, errno := register(-1, op, arg, n)
+	if errno != 0 {
+		return 0, registerError(nil, op, errno)
+	}
+	return ret, nil
+}
+
 // Register makes an io_uring_register(2) call on the ring. arg is the
 // argument as the operation defines it; pointers inside it are the caller's to
-// keep alive. The error is an *os.SyscallError.
+// keep alive. The error wraps an *os.SyscallError and says what it means, also
+// since which kernel the call exists if this one does not know it.
 func (r *Ring) Register(op RegisterOp, arg unsafe.Pointer, n uint32) (int, error) {
-	if r.fd < 0 {
-		// The kernel would take it for a call without a ring.
-		return 0, os.NewSyscallError("io_uring_register", syscall.EBADF)
+	if r.closed {
+		// The kernel would take the number -1 for a call without a ring.
+		return 0, fmt.Errorf("%w: %w", os.NewSyscallError("io_uring_register("+op.String()+")", syscall.EBADF), errClosed)
 	}
-	return register(r.fd, op, arg, n)
+	fd := r.fd
+	if fd < 0 {
+		fd, op = r.enterFd, op|IORING_REGISTER_USE_REGISTERED_RING
+	}
+	ret, errno := register(fd, op, arg, n)
+	if errno != 0 {
+		return 0, registerError(r, op, errno)
+	}
+	return ret, nil
 }
 
 // Enable starts a ring that was created with SETUP_R_DISABLED. With
@@ -43,14 +67,26 @@ func (r *Ring) Enable() error {
 	return err
 }
 
-// RegisterEventfd makes the kernel signal the eventfd for every completion.
+// RegisterEventfd makes the kernel signal the eventfd for every completion;
+// CompletionQueue.SetEventfd mutes it. A ring has one at a time, and a second
+// fails with EBUSY. The ring keeps the file: the descriptor may be closed.
+// Linux 5.2.
 func (r *Ring) RegisterEventfd(fd int) error {
 	v := int32(fd)
 	_, err := r.Register(IORING_REGISTER_EVENTFD, unsafe.Pointer(&v), 1)
 	return err
 }
 
-// UnregisterEventfd undoes RegisterEventfd.
+// RegisterEventfdAsync is RegisterEventfd for those completions only that were
+// not there when the enter that submitted them returned, because their requests
+// had to wait or went to a worker. Linux 5.6.
+func (r *Ring) RegisterEventfdAsync(fd int) error {
+	v := int32(fd)
+	_, err := r.Register(IORING_REGISTER_EVENTFD_ASYNC, unsafe.Pointer(&v), 1)
+	return err
+}
+
+// UnregisterEventfd undoes either. Without an eventfd it fails with ENXIO.
 func (r *Ring) UnregisterEventfd() error {
 	_, err := r.Register(IORING_UNREGISTER_EVENTFD, nil, 0)
 	return err
@@ -92,20 +128,50 @@ func (r *Ring) RegisterRingFd() error {
 // UnregisterRingFd undoes RegisterRingFd and has later Enter calls use the
 // descriptor again. On another thread than the one that registered it fails,
 // after it has done the latter: the registration then lasts, and keeps the ring
-// in the kernel, until that thread ends.
+// in the kernel, until that thread ends. A ring without a descriptor cannot do
+// without the registration, and fails with EBADF.
 func (r *Ring) UnregisterRingFd() error {
 	if r.enterBase == 0 {
 		return nil
 	}
+	if r.fd < 0 {
+		return fmt.Errorf("uring: unregistering a ring descriptor: %w: the ring has no other", syscall.EBADF)
+	}
+	return r.dropRingFd()
+}
+
+// dropRingFd ends the registration of the ring's descriptor.
+func (r *Ring) dropRingFd() error {
 	up := RsrcUpdate{Offset: uint32(r.enterFd)}
-	r.enterFd, r.enterBase = r.fd, 0
 	if tid := unix.Gettid(); tid != r.enterTid {
+		r.enterFd, r.enterBase = r.fd, 0
 		// Here the index may be that of another ring.
 		return fmt.Errorf("uring: unregistering a ring descriptor on thread %d: %w: thread %d registered it",
 			tid, syscall.EINVAL, r.enterTid)
 	}
 	_, err := r.Register(IORING_UNREGISTER_RING_FDS, unsafe.Pointer(&up), 1)
+	r.enterFd, r.enterBase = r.fd, 0
 	return err
+}
+
+// CloseFd closes the ring's descriptor, after RegisterRingFd: the ring goes on
+// by its registered index, on the thread that has registered it, and does not
+// count against the limit of descriptors any more. Nobody can send it messages
+// or poll it by descriptor then. Linux 6.3, IORING_FEAT_REG_REG_RING.
+func (r *Ring) CloseFd() error {
+	switch {
+	case r.closed:
+		return errClosed
+	case r.fd < 0:
+		return nil
+	case r.enterBase == 0:
+		return fmt.Errorf("uring: closing a ring's descriptor: %w: it is not registered, call RegisterRingFd", syscall.EINVAL)
+	case r.params.Features&IORING_FEAT_REG_REG_RING == 0:
+		return fmt.Errorf("uring: closing a ring's descriptor: %w: it needs Linux 6.3", syscall.EOPNOTSUPP)
+	}
+	fd := r.fd
+	r.fd = -1
+	return os.NewSyscallError("close", unix.Close(fd))
 }
 
 // SetMaxWorkers bounds the kernel worker threads of the calling thread's
@@ -120,10 +186,11 @@ func (r *Ring) SetMaxWorkers(bounded, unbounded uint32) ([2]uint32, error) {
 
 // SendMsgRing posts a completion with the given user data and result on the
 // ring with descriptor target, from any thread and without a ring of its own.
-// It fails with EINVAL before Linux 6.13.
+// It fails with EINVAL before Linux 6.13, and with EBADFD if target is no ring
+// or one that is not enabled yet.
 func SendMsgRing(target int, userData uint64, res uint32) error {
 	var sqe SQE
 	sqe.PrepMsgRing(target, res, userData, 0)
-	_, err := register(-1, IORING_REGISTER_SEND_MSG_RING, unsafe.Pointer(&sqe), 1)
+	_, err := registerAlone(IORING_REGISTER_SEND_MSG_RING, unsafe.Pointer(&sqe), 1)
 	return err
 }

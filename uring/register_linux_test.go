@@ -262,5 +262,5 @@ func TestClosedRingRegistersNothing(t *testing.T) {
 func TestRegistrationFailsByName(t *testing.T) {
 	r := newRing(t, 1, Params{})
 	_, err := r.Register(IORING_REGISTER_LAST, nil, 0)
-	require.EqualError(t, err, "io_uring_register: invalid argument")
+	require.EqualError(t, err, "io_uring_register(REGISTER(38)): invalid argument")
 }

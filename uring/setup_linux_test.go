@@ -37,6 +37,8 @@ func TestSetupFlagsThatGoTogether(t *testing.T) {
 		{IORING_SETUP_COOP_TASKRUN, Version{5, 19}},
 		{IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG, Version{5, 19}},
 		{IORING_SETUP_CQE32, Version{5, 19}},
+		{IORING_SETUP_SQE128, Version{5, 19}},
+		{IORING_SETUP_SQE128 | IORING_SETUP_CQE32, Version{5, 19}},
 		{single, Version{6, 0}},
 		{single | IORING_SETUP_SQPOLL, Version{6, 0}},
 		{deferTW, Version{6, 1}},
@@ -47,6 +49,10 @@ func TestSetupFlagsThatGoTogether(t *testing.T) {
 		{IORING_SETUP_NO_SQARRAY, Version{6, 6}},
 		{IORING_SETUP_NO_SQARRAY | IORING_SETUP_SQPOLL, Version{6, 6}},
 		{IORING_SETUP_NO_SQARRAY | IORING_SETUP_CQE32, Version{6, 6}},
+		{IORING_SETUP_NO_SQARRAY | IORING_SETUP_SQE128, Version{6, 6}},
+		{IORING_SETUP_CQE_MIXED, Version{6, 18}},
+		{IORING_SETUP_CQE_MIXED | IORING_SETUP_SQPOLL, Version{6, 18}},
+		{IORING_SETUP_CQE_MIXED | IORING_SETUP_SQE128 | deferTW, Version{6, 18}},
 		{IORING_SETUP_IOPOLL | IORING_SETUP_SQPOLL, Version{5, 13}},
 		{IORING_SETUP_IOPOLL | IORING_SETUP_HYBRID_IOPOLL, Version{6, 13}},
 		{
@@ -152,6 +158,9 @@ func TestSetupFeatures(t *testing.T) {
 	kernel := running(t)
 	require.Len(t, featureSince, len(featureNames))
 	for f, since := range featureSince {
+		told, known := f.Since()
+		assert.True(t, known)
+		assert.Equal(t, since, told, "%v", f)
 		if kernel.AtLeast(since) {
 			assert.NotZero(t, r.Features()&f, "%v since %v", f, since)
 		}
@@ -192,18 +201,50 @@ func TestRingClose(t *testing.T) {
 // ring for its descriptor and close that, which was somebody else's.
 func TestSetupOfUnknownForms(t *testing.T) {
 	testkit.NoLeak(t)
-	for _, f := range []SetupFlags{
-		IORING_SETUP_NO_MMAP, IORING_SETUP_NO_MMAP | IORING_SETUP_REGISTERED_FD_ONLY, IORING_SETUP_SQE128,
-		IORING_SETUP_CQE_MIXED, IORING_SETUP_SQE_MIXED, IORING_SETUP_SQ_REWIND,
+	for _, tt := range []struct {
+		flags SetupFlags
+		cause string
+	}{
+		{IORING_SETUP_NO_MMAP, "flags NO_MMAP lie in memory of the caller"},
+		{IORING_SETUP_NO_MMAP | IORING_SETUP_REGISTERED_FD_ONLY, "lie in memory of the caller"},
+		{IORING_SETUP_REGISTERED_FD_ONLY, "REGISTERED_FD_ONLY needs NO_MMAP"},
+		{IORING_SETUP_SQ_REWIND, "needs Linux 7.0"},
 	} {
-		_, err := New(4, &Params{Flags: f | IORING_SETUP_CLAMP})
+		_, err := New(4, &Params{Flags: tt.flags | IORING_SETUP_CLAMP})
 		var setup *SetupError
 		require.ErrorAs(t, err, &setup)
 		require.ErrorIs(t, err, errors.ErrUnsupported)
-		require.False(t, setup.Final(), "less would work")
-		require.Contains(t, setup.Cause, f.String())
+		require.False(t, setup.Final(), "something else would work")
+		require.Contains(t, setup.Cause, tt.cause)
 		require.NotContains(t, setup.Cause, "CLAMP")
 	}
+	_, err := NewInMemory(4, &Params{Flags: IORING_SETUP_SQ_REWIND}, nil)
+	require.ErrorContains(t, err, "needs Linux 7.0")
+}
+
+// TestSetupNewerThanTheKernel: what is too new is refused by name and release.
+func TestSetupNewerThanTheKernel(t *testing.T) {
+	testkit.NeedKernel(t, 6, 18, "QUERY")
+	needRing(t)
+	q, err := Query()
+	require.NoError(t, err)
+	if SetupFlags(q.RingSetupFlags)&IORING_SETUP_SQE_MIXED != 0 {
+		r := newRing(t, 4, Params{Flags: IORING_SETUP_SQE_MIXED})
+		roundTrip(t, r)
+		return
+	}
+	_, err = New(4, &Params{Flags: IORING_SETUP_SQE_MIXED})
+	require.ErrorIs(t, err, syscall.EINVAL)
+	require.ErrorContains(t, err, "does not know the setup flags SQE_MIXED, which need Linux 6.19")
+}
+
+// TestSizesThatDoNotGoTogether: all large, or some.
+func TestSizesThatDoNotGoTogether(t *testing.T) {
+	testkit.NeedKernel(t, 6, 18, "CQE_MIXED")
+	needRing(t)
+	_, err := New(4, &Params{Flags: IORING_SETUP_CQE32 | IORING_SETUP_CQE_MIXED})
+	require.ErrorIs(t, err, syscall.EINVAL)
+	require.ErrorContains(t, err, "CQE32 does not go with CQE_MIXED")
 }
 
 // TestRingIsNotInheritedByExec starts a program and looks at its descriptors.

@@ -46,8 +46,7 @@ func (s system) explain(entries uint32, p Params, errno syscall.Errno) (cause, r
 	case syscall.EINVAL:
 		return s.explainInvalid(entries, p)
 	case syscall.ENOTSUP:
-		return fmt.Sprintf("package uring cannot use rings with the setup flags %v", p.Flags&unmappable),
-			"leave them out"
+		return explainUnmappable(p.Flags)
 	case syscall.ENOMEM:
 		return fmt.Sprintf("no memory for the rings: before Linux 5.12 they count against RLIMIT_MEMLOCK (now %s), later against the memory cgroup", s.limit(unix.RLIMIT_MEMLOCK)),
 			"raise the limit (ulimit -l, systemd LimitMEMLOCK=, docker --ulimit memlock=-1) or the cgroup's memory.max, or ask for fewer entries"
@@ -58,10 +57,26 @@ func (s system) explain(entries uint32, p Params, errno syscall.Errno) (cause, r
 		return "the system has no free file descriptor", "raise the sysctl fs.file-max"
 	}
 	if p.Flags&IORING_SETUP_ATTACH_WQ != 0 {
-		return fmt.Sprintf("ATTACH_WQ was given descriptor %d, which most likely is no ring of this kind", p.WqFd),
-			"put the descriptor of an open ring into Params.WqFd"
+		return explainAttach(p)
 	}
 	return "unexpected", "see io_uring_setup(2)"
+}
+
+// explainUnmappable tells what to do instead of New with flags that it refuses.
+func explainUnmappable(f SetupFlags) (cause, remedy string) {
+	switch {
+	case f&IORING_SETUP_SQ_REWIND != 0:
+		return "SQ_REWIND needs Linux 7.0, and package uring has no queue for it", "leave it out"
+	case f&IORING_SETUP_NO_MMAP != 0:
+		return "the queues of a ring with the setup flags " + (f & unmappable).String() + " lie in memory of the caller",
+			"call NewInMemory with at least RingMemorySize bytes, or leave them out"
+	}
+	return "REGISTERED_FD_ONLY needs NO_MMAP", "set both and call NewInMemory, or leave it out"
+}
+
+func explainAttach(p Params) (cause, remedy string) {
+	return fmt.Sprintf("ATTACH_WQ was given descriptor %d, which most likely is no ring of this kind", p.WqFd),
+		"put the descriptor of an open ring into Params.WqFd"
 }
 
 const seccompRemedy = "allow io_uring_setup, io_uring_enter and io_uring_register in the container's seccomp profile"
@@ -120,13 +135,19 @@ func (s system) explainInvalid(entries uint32, p Params) (cause, remedy string) 
 	}
 	q, err := s.query()
 	if unknown := p.Flags &^ SetupFlags(q.RingSetupFlags); err == nil && unknown != 0 {
-		return fmt.Sprintf("the kernel (%s) does not know the setup flags %v", s.release(), unknown),
-			"leave them out or use a newer kernel"
+		cause := fmt.Sprintf("the kernel (%s) does not know the setup flags %v", s.release(), unknown)
+		if since, known := unknown.Since(); known {
+			cause += fmt.Sprintf(", which need Linux %v", since)
+		}
+		return cause, "leave them out or use a newer kernel"
 	}
 	for _, c := range flagConflicts {
 		if c.holds(p.Flags) {
 			return c.cause, c.remedy
 		}
+	}
+	if p.Flags&IORING_SETUP_ATTACH_WQ != 0 {
+		return explainAttach(p)
 	}
 	if err == nil {
 		return "the kernel knows all these flags, so it refuses their combination, or an argument that goes with one",
@@ -156,6 +177,14 @@ var flagConflicts = []flagConflict{
 		IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_DEFER_TASKRUN, IORING_SETUP_SQPOLL, 0,
 		"SQPOLL does not go with COOP_TASKRUN, TASKRUN_FLAG and DEFER_TASKRUN, because its thread runs the completion work",
 		"leave those out, or SQPOLL",
+	},
+	{
+		IORING_SETUP_CQE32, IORING_SETUP_CQE_MIXED, 0,
+		"CQE32 does not go with CQE_MIXED: all completions have 32 bytes, or some", "leave one of them out",
+	},
+	{
+		IORING_SETUP_SQE128, IORING_SETUP_SQE_MIXED, 0,
+		"SQE128 does not go with SQE_MIXED: all entries have 128 bytes, or some", "leave one of them out",
 	},
 	{
 		IORING_SETUP_TASKRUN_FLAG, 0, IORING_SETUP_COOP_TASKRUN | IORING_SETUP_DEFER_TASKRUN,

@@ -1,0 +1,46 @@
+package uring
+
+import (
+	"fmt"
+	"math"
+	"syscall"
+	"time"
+	"unsafe"
+)
+
+// CancelTarget says which requests SyncCancel is to cancel.
+type CancelTarget struct {
+	// Flags select by what: user data (none, or IORING_ASYNC_CANCEL_USERDATA
+	// beside others), descriptor (CANCEL_FD, and CANCEL_FD_FIXED if Fd is a
+	// registered slot), operation (CANCEL_OP), or whatever there is
+	// (CANCEL_ANY); several must all hold. CANCEL_ALL means all that are found,
+	// not the first.
+	Flags CancelFlags
+
+	UserData uint64
+	Fd       int
+	Op       Op
+}
+
+// SyncCancel cancels requests and waits until they have ended, which an
+// IORING_OP_ASYNC_CANCEL does not; their completions are posted as usual. A
+// negative timeout waits without bound, and after one that is not it fails with
+// ETIME. Signals are dealt with.
+//
+// It returns how many were cancelled with CANCEL_ALL or CANCEL_ANY, as far as
+// the kernel tells: it does not count those that it had to wait for. Without
+// them, no request that fits is ENOENT. Linux 6.0; selecting by operation
+// or by user data and something else, 6.6.
+func (r *Ring) SyncCancel(target CancelTarget, timeout time.Duration) (int, error) {
+	if int64(target.Fd) > math.MaxInt32 || int64(target.Fd) < math.MinInt32 {
+		return 0, fmt.Errorf("uring: cancelling by descriptor %d: %w", target.Fd, syscall.EBADF)
+	}
+	reg := &SyncCancelReg{
+		Addr: target.UserData, Fd: int32(target.Fd), Flags: target.Flags, Opcode: target.Op,
+		Timeout: Timespec{Sec: -1, Nsec: -1},
+	}
+	if timeout >= 0 {
+		reg.Timeout = Timespec{Sec: int64(timeout / time.Second), Nsec: int64(timeout % time.Second)}
+	}
+	return r.Register(IORING_REGISTER_SYNC_CANCEL, unsafe.Pointer(reg), 1)
+}
