@@ -161,8 +161,8 @@ func TestWorker(t *testing.T) {
 	require.Equal(p, "worked", string(buf[:6]))
 }
 
-// TestPersonality: a request acts with the credentials that were registered, and
-// an unknown number is refused.
+// TestPersonality: a request can name credentials that were registered, and
+// none that were not, or are not any more.
 func TestPersonality(t *testing.T) {
 	p := explore(t)
 	l := p.ring(4, Params{})

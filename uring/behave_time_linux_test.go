@@ -7,6 +7,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+
+	"github.com/yamanote-go/yamanote/internal/testkit"
 )
 
 const (
@@ -100,6 +102,25 @@ func TestMultishotTimeout(t *testing.T) {
 	l.fails(syscall.EINVAL, func(s *SQE) { // a point in time comes once
 		s.PrepTimeoutMultishot(keep(l, TimespecOf(long)), 2, IORING_TIMEOUT_ABS)
 	})
+}
+
+// TestMultishotTimeoutWithoutRoom: a tick that finds the queue full is the last.
+func TestMultishotTimeoutWithoutRoom(t *testing.T) {
+	needKernel(t, Version{6, 4}, "multishot timeout")
+	p := explore(t)
+	l := p.ring(2, Params{Flags: IORING_SETUP_CQSIZE, CqEntries: 2})
+	id := l.start(func(s *SQE) { s.PrepTimeoutMultishot(keep(l, TimespecOf(short)), 0, 0) })
+	testkit.Eventually(p.T, func() bool {
+		_, errno := l.Enter(0, 0, 0) // the thread has to pass through the kernel
+		require.Zero(p, errno)
+		return l.SQ().Flags()&IORING_SQ_CQ_OVERFLOW != 0
+	}, "the queue overflows")
+	for i := range 3 {
+		cqe := l.of(id)
+		require.Equal(p, ETIME, cqe.Errno())
+		require.Equal(p, i < 2, cqe.More())
+	}
+	require.Zero(p, l.CQ().Overflow(), "the last was kept aside, not lost")
 }
 
 // TestTimeoutRemoveAndUpdate ends a timeout, or gives it another time.

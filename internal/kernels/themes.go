@@ -22,7 +22,7 @@ var themes = []theme{
 	{"Waiting",
 		[]string{"TestWaitTimesOut", "TestWaitThatGetsLessTimesOut", "TestWaitForWhatIsThere", "TestSignalsDoNotEndAWait", "TestMessageWakesTheWaiting"}, ""},
 	{"Timeouts",
-		[]string{"TestTimeout", "TestTimeoutInAChain", "TestMultishotTimeout", "TestTimeoutRemoveAndUpdate", "TestLinkTimeout"},
+		[]string{"TestTimeout", "TestTimeoutInAChain", "TestMultishotTimeout", "TestMultishotTimeoutWithoutRoom", "TestTimeoutRemoveAndUpdate", "TestLinkTimeout"},
 		"The clocks are not set while a timeout waits: that would disturb the machine."},
 	{"Task work",
 		[]string{"TestDeferredCompletionsArriveBySubmit", "TestEndOfAThreadCancels", "TestEnablingChoosesTheIssuer"}, ""},
