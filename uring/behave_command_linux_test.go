@@ -55,7 +55,7 @@ func TestSocketName(t *testing.T) {
 	p := explore(t)
 	l := p.ring(4, Params{})
 	a, b := tcpConnection(l)
-	name, size := keep(l, loopback{}), keep(l, uint32(unix.SizeofSockaddrInet4))
+	name, size := keep(l, inetAddr{}), keep(l, uint32(unix.SizeofSockaddrInet4))
 	for peer, want := range map[bool]int{false: a, true: b} {
 		cqe := l.do(func(s *SQE) { s.PrepSocketName(a, name.addr(), size, peer) })
 		if !running(p).AtLeast(Version{6, 19}) {
@@ -104,7 +104,7 @@ func TestTxTimestamp(t *testing.T) {
 	small.fails(syscall.EINVAL, func(s *SQE) { s.PrepTxTimestamp(from) }) // no room for the time
 }
 
-func sockaddrOf(at *loopback) unix.Sockaddr {
+func sockaddrOf(at *inetAddr) unix.Sockaddr {
 	return &unix.SockaddrInet4{Port: int(at.raw.Port>>8 | at.raw.Port<<8), Addr: at.raw.Addr}
 }
 

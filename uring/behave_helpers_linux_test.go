@@ -71,25 +71,25 @@ func aliasOf(p *proof, fd int) int {
 	return alias
 }
 
-// loopback is an address of this machine in the kernel's form.
-type loopback struct {
+// inetAddr is an address of this machine in the kernel's form.
+type inetAddr struct {
 	raw unix.RawSockaddrInet4
 	len uint32
 }
 
 // local returns the loopback address with a port in network byte order, 0 for
 // any.
-func local(l *lab, port uint16) *loopback {
-	return keep(l, loopback{
+func local(l *lab, port uint16) *inetAddr {
+	return keep(l, inetAddr{
 		raw: unix.RawSockaddrInet4{Family: unix.AF_INET, Port: port, Addr: [4]byte{127, 0, 0, 1}},
 		len: unix.SizeofSockaddrInet4,
 	})
 }
 
-func (a *loopback) addr() unsafe.Pointer { return unsafe.Pointer(&a.raw) }
+func (a *inetAddr) addr() unsafe.Pointer { return unsafe.Pointer(&a.raw) }
 
 // listener returns a listening TCP socket and its address.
-func listener(l *lab) (fd int, at *loopback) {
+func listener(l *lab) (fd int, at *inetAddr) {
 	l.p.Helper()
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	require.NoError(l.p, err)
@@ -100,7 +100,7 @@ func listener(l *lab) (fd int, at *loopback) {
 }
 
 // nameOf returns the address of a socket.
-func nameOf(l *lab, fd int) *loopback {
+func nameOf(l *lab, fd int) *inetAddr {
 	l.p.Helper()
 	sa, err := unix.Getsockname(fd)
 	require.NoError(l.p, err)
@@ -109,7 +109,7 @@ func nameOf(l *lab, fd int) *loopback {
 }
 
 // dial returns a TCP socket that is connected to the address.
-func dial(l *lab, at *loopback) int {
+func dial(l *lab, at *inetAddr) int {
 	l.p.Helper()
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	require.NoError(l.p, err)
@@ -132,7 +132,7 @@ func tcpConnection(l *lab) (a, b int) {
 
 // udpSocket returns a UDP socket that is bound to the loopback device, and its
 // address.
-func udpSocket(l *lab) (fd int, at *loopback) {
+func udpSocket(l *lab) (fd int, at *inetAddr) {
 	l.p.Helper()
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	require.NoError(l.p, err)

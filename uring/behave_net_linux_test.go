@@ -17,7 +17,7 @@ func TestSocketBindListen(t *testing.T) {
 	stream := func(s *SQE) { s.PrepSocket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0) }
 	fd := l.ok(stream)
 	p.Cleanup(func() { _ = unix.Close(fd) })
-	bind := func(fd int, at *loopback) func(*SQE) {
+	bind := func(fd int, at *inetAddr) func(*SQE) {
 		return func(s *SQE) { s.PrepBind(fd, at.addr(), at.len) }
 	}
 	require.Zero(p, l.ok(bind(fd, local(l, 0))))
@@ -52,7 +52,7 @@ func TestConnectAndAccept(t *testing.T) {
 	client, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	require.NoError(p, err)
 	p.Cleanup(func() { _ = unix.Close(client) })
-	connect := func(fd int, at *loopback) func(*SQE) {
+	connect := func(fd int, at *inetAddr) func(*SQE) {
 		return func(s *SQE) { s.PrepConnect(fd, at.addr(), at.len) }
 	}
 
@@ -226,7 +226,7 @@ func TestMessages(t *testing.T) {
 	require.Equal(p, 10, l.ok(func(s *SQE) { s.PrepSendmsg(from, unsafe.Pointer(out), 0, 0) }))
 	head, tail := make([]byte, 3), make([]byte, 16)
 	in := message(l, head, tail)
-	name := keep(l, loopback{})
+	name := keep(l, inetAddr{})
 	in.Name, in.Namelen = (*byte)(name.addr()), unix.SizeofSockaddrInet4
 	require.Equal(p, 10, l.ok(func(s *SQE) { s.PrepRecvmsg(udp, unsafe.Pointer(in), 0, 0) }))
 	require.Equal(p, "two pieces", string(head)+string(tail[:7]))

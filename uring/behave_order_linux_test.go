@@ -161,9 +161,9 @@ func TestWorker(t *testing.T) {
 	require.Equal(p, "worked", string(buf[:6]))
 }
 
-// TestPersonality: a request can name credentials that were registered, and
+// TestPersonalityOfAnEntry: a request can name credentials that were registered, and
 // none that were not, or are not any more.
-func TestPersonality(t *testing.T) {
+func TestPersonalityOfAnEntry(t *testing.T) {
 	p := explore(t)
 	l := p.ring(4, Params{})
 	id, err := l.Register(IORING_REGISTER_PERSONALITY, nil, 0)

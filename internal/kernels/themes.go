@@ -62,7 +62,7 @@ var themes = []theme{
 	{"Eventfd", []string{"TestEventfd"}, ""},
 	{"Messages between rings", []string{"TestMessageBetweenRings", "TestMessageWakesTheWaiting", "TestMessageToNoRing"}, ""},
 	{"Probing, personalities, restrictions",
-		[]string{"TestProbeAgreesWithTheTable", "TestQueryAgrees", "TestPersonality", "TestRestrictions", "TestRestrictionsWithoutFlags", "TestOperationsOfNewerKernels"},
+		[]string{"TestProbeAgreesWithTheTable", "TestQueryAgrees", "TestPersonalityOfAnEntry", "TestRestrictions", "TestRestrictionsWithoutFlags", "TestOperationsOfNewerKernels"},
 		"Filters by BPF need Linux 7.0."},
 	{"End of a process",
 		[]string{"TestEndOfAThreadCancels", "TestRingIsNotInheritedByFork"},
