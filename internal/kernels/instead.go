@@ -80,4 +80,8 @@ var refused = map[uring.Op]string{
 var untested = map[string]string{
 	"IORING_SETUP_IOPOLL":        "needs a disk with queues for polling",
 	"IORING_SETUP_HYBRID_IOPOLL": "needs a disk with queues for polling",
+	"IORING_URING_CMD_FIXED":     "needs a driver that takes it, as those of NVMe and ublk",
+	"IORING_URING_CMD_MULTISHOT": "needs a driver that takes it, as that of ublk",
+	"SPLICE_F_MORE":              "a hint whose effect cannot be seen",
+	"SPLICE_F_GIFT":              "a hint whose effect cannot be seen",
 }
