@@ -2,6 +2,10 @@ package uring
 
 import (
 	"encoding/binary"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"path/filepath"
 	"reflect"
 	"strconv"
 	"strings"
@@ -55,6 +59,12 @@ var layouts = []struct {
 	{FileIndexRange{}, 16, "Off@0/4 Len@4/4 Resv@8/8"},
 	{RecvmsgOut{}, 16, "Namelen@0/4 Controllen@4/4 Payloadlen@8/4 Flags@12/4"},
 	{Timespec{}, 16, "Sec@0/8 Nsec@8/8"},
+	{StatxTime{}, 16, "Sec@0/8 Nsec@8/4 Pad@12/4"},
+	{StatxResult{}, 256, "Mask@0/4 Blksize@4/4 Attributes@8/8 Nlink@16/4 UID@20/4 GID@24/4 Mode@28/2 Pad1@30/2 Ino@32/8 " +
+		"Size@40/8 Blocks@48/8 AttributesMask@56/8 Atime@64/16 Btime@80/16 Ctime@96/16 Mtime@112/16 " +
+		"RdevMajor@128/4 RdevMinor@132/4 DevMajor@136/4 DevMinor@140/4 MntID@144/8 DioMemAlign@152/4 DioOffsetAlign@156/4 " +
+		"Rest@160/96"},
+	{Siginfo{}, 128, "Signo@0/4 words@4/124"},
 	{OpenHow{}, 24, "Flags@0/8 Mode@8/8 Resolve@16/8"},
 	{FutexWaitv{}, 24, "Val@0/8 Uaddr@8/8 Flags@16/4 Resv@20/4"},
 	{ZCRXRqe{}, 16, "Off@0/8 Len@8/4 Pad@12/4"},
@@ -73,6 +83,47 @@ var layouts = []struct {
 	{QueryScq{}, 16, "HdrSize@0/8 HdrAlignment@8/8"},
 	{BPFFilter{}, 64, "Opcode@0/4 Flags@4/4 FilterLen@8/4 PduSize@12/1 Resv@13/3 FilterPtr@16/8 Resv2@24/40"},
 	{BPF{}, 72, "CmdType@0/2 CmdFlags@2/2 Resv@4/4 Filter@8/64"},
+}
+
+// Every structure that says it is laid out for the kernel has a row.
+func TestEveryStructureHasALayout(t *testing.T) {
+	has := map[string]bool{"Iovec": true} // TestIovecLayout: it holds a pointer
+	for _, l := range layouts {
+		has[reflect.TypeOf(l.of).Name()] = true
+	}
+	files, err := filepath.Glob("*.go")
+	require.NoError(t, err)
+	found := 0
+	for _, file := range files {
+		if strings.HasSuffix(file, "_test.go") {
+			continue
+		}
+		tree, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.SkipObjectResolution)
+		require.NoError(t, err)
+		ast.Inspect(tree, func(n ast.Node) bool {
+			spec, ok := n.(*ast.TypeSpec)
+			if ok && forTheKernel(spec) {
+				found++
+				assert.True(t, has[spec.Name.Name], "%s has no row in layouts", spec.Name.Name)
+			}
+			return true
+		})
+	}
+	assert.GreaterOrEqual(t, found, 35, "structures were looked for in the wrong way")
+}
+
+// forTheKernel reports whether a type has the marker structs.HostLayout.
+func forTheKernel(spec *ast.TypeSpec) bool {
+	s, ok := spec.Type.(*ast.StructType)
+	if !ok {
+		return false
+	}
+	for _, field := range s.Fields.List {
+		if sel, ok := field.Type.(*ast.SelectorExpr); ok && sel.Sel.Name == "HostLayout" {
+			return true
+		}
+	}
+	return false
 }
 
 func TestLayout(t *testing.T) {

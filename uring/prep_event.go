@@ -59,8 +59,9 @@ func (s *SQE) PrepLinkTimeout(ts *Timespec, flags TimeoutFlags) {
 }
 
 // PrepCancel cancels the request with the given user data, or with
-// IORING_ASYNC_CANCEL_ANY any request. Since 5.5. The result is 0, or the number
-// of requests with IORING_ASYNC_CANCEL_ALL or _ANY; ENOENT if there is none, and
+// IORING_ASYNC_CANCEL_ANY all requests. Since 5.5. The result is the number of
+// requests with IORING_ASYNC_CANCEL_ALL or _ANY, which may be none; otherwise 0
+// (of a wait for a futex or a child 1), ENOENT if there is no such request, and
 // EALREADY if it runs and was only interrupted. The request itself completes in
 // any case, before or after this.
 func (s *SQE) PrepCancel(userData uint64, flags CancelFlags) {

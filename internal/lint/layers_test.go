@@ -43,6 +43,7 @@ var layers = []layer{
 	// Beside the house: tools and the kits that tests use.
 	{dir: "internal/testkit", may: []string{xsys, atomic}},
 	{dir: "internal/noring", may: []string{"internal/sys", atomic}},
+	{dir: "internal/kernels", may: []string{"uring"}},
 	{dir: "internal/lint", may: []string{atomic}},
 }
 

@@ -1,0 +1,87 @@
+package main
+
+import "github.com/yamanote-go/yamanote/uring"
+
+const needed = "has no ring and uses the standard library's way"
+
+// instead is what the library does on a kernel without a feature, for all that it
+// uses. TestWhatIsUsedIsExplained keeps it complete.
+var instead = map[string]string{
+	"IORING_OP_NOP":           needed,
+	"IORING_OP_READ":          needed,
+	"IORING_OP_WRITE":         needed,
+	"IORING_OP_FSYNC":         needed,
+	"IORING_OP_OPENAT":        needed,
+	"IORING_OP_CLOSE":         needed,
+	"IORING_OP_RECV":          needed,
+	"IORING_OP_SEND":          needed,
+	"IORING_OP_ACCEPT":        needed,
+	"IORING_OP_CONNECT":       needed,
+	"IORING_OP_SHUTDOWN":      needed,
+	"IORING_OP_POLL_ADD":      needed,
+	"IORING_OP_TIMEOUT":       needed,
+	"IORING_OP_ASYNC_CANCEL":  needed,
+	"IORING_OP_FTRUNCATE":     "fails with the kernel's EINVAL (`proactor.Truncate`); `file` does not use it",
+	"IORING_OP_SOCKET":        "not used: sockets are made by a system call",
+	"IORING_FEAT_SINGLE_MMAP": needed, "IORING_FEAT_NODROP": needed, "IORING_FEAT_SUBMIT_STABLE": needed,
+	"IORING_FEAT_FAST_POLL": needed, "IORING_FEAT_EXT_ARG": needed,
+	"IORING_FEAT_NO_IOWAIT": "sleeps all the same, and the system counts an idle driver as waiting for I/O",
+
+	"IORING_SETUP_CQSIZE":        needed,
+	"IORING_SETUP_CLAMP":         needed,
+	"IORING_SETUP_R_DISABLED":    needed,
+	"IORING_SETUP_SUBMIT_ALL":    "submits the rest of a batch again behind an entry that was refused",
+	"IORING_SETUP_COOP_TASKRUN":  "is interrupted for completions",
+	"IORING_SETUP_TASKRUN_FLAG":  "enters the kernel to learn of completions",
+	"IORING_SETUP_SINGLE_ISSUER": "asks for less (strategy `thread`)",
+	"IORING_SETUP_DEFER_TASKRUN": "asks for less (strategy `thread`)",
+	"IORING_SETUP_NO_SQARRAY":    "fills the index array once",
+
+	"IORING_ENTER_GETEVENTS": needed,
+	"IORING_ENTER_NO_IOWAIT": "does not set it",
+	"IORING_ENTER_EXT_ARG":   needed,
+
+	"IORING_ENTER_REGISTERED_RING": "enters by descriptor",
+
+	"IORING_REGISTER_PROBE":            "not used; allowed on its rings",
+	"IORING_REGISTER_ENABLE_RINGS":     needed,
+	"IORING_REGISTER_RESTRICTIONS":     needed,
+	"IORING_REGISTER_EVENTFD":          needed,
+	"IORING_REGISTER_IOWQ_MAX_WORKERS": "leaves the number of workers to the kernel",
+	"IORING_REGISTER_RING_FDS":         "enters by descriptor",
+	"IORING_UNREGISTER_RING_FDS":       "enters by descriptor",
+	"IORING_REGISTER_SEND_MSG_RING":    "wakes by an eventfd",
+	"IORING_REGISTER_PBUF_RING":        "not used yet; allowed to an Extra operation of a program",
+	"IORING_UNREGISTER_PBUF_RING":      "not used yet; allowed to an Extra operation of a program",
+
+	"IORING_POLL_ADD_MULTI":      "polls again after each wake",
+	"IORING_FSYNC_DATASYNC":      needed,
+	"IORING_RECVSEND_POLL_FIRST": "tries to receive first",
+	"IORING_CQE_F_SOCK_NONEMPTY": "tries to receive once more before it waits",
+	"IORING_CQE_F_MORE":          needed,
+	"IORING_SQ_CQ_OVERFLOW":      needed,
+	"IORING_SQ_TASKRUN":          "enters the kernel to learn of completions",
+	"IOSQE_FIXED_FILE":           "not used; allowed to an Extra operation of a program",
+	"IOSQE_IO_LINK":              "not used; allowed to an Extra operation of a program",
+	"IOSQE_IO_HARDLINK":          "not used; allowed to an Extra operation of a program",
+	"IOSQE_ASYNC":                "not used; allowed to an Extra operation of a program",
+	"IOSQE_BUFFER_SELECT":        "not used; allowed to an Extra operation of a program",
+}
+
+// refused are the operations that tests have seen refused only.
+var refused = map[uring.Op]string{
+	uring.IORING_OP_RECV_ZC: "refused here, for lack of a network card that splits headers from payload; " +
+		"what it delivers is decoded from made-up completions (`TestZeroCopiedDecoding`)",
+	uring.IORING_OP_NOP128:       "refused, as by every kernel before 6.19 and every ring with small entries",
+	uring.IORING_OP_URING_CMD128: "refused, as by every kernel before 6.19 and every ring with small entries",
+}
+
+// untested are the features that no test names, with the reason.
+var untested = map[string]string{
+	"IORING_SETUP_IOPOLL":        "needs a disk with queues for polling",
+	"IORING_SETUP_HYBRID_IOPOLL": "needs a disk with queues for polling",
+	"IORING_URING_CMD_FIXED":     "needs a driver that takes it, as those of NVMe and ublk",
+	"IORING_URING_CMD_MULTISHOT": "needs a driver that takes it, as that of ublk",
+	"SPLICE_F_MORE":              "a hint whose effect cannot be seen",
+	"SPLICE_F_GIFT":              "a hint whose effect cannot be seen",
+}
