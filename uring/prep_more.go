@@ -10,19 +10,6 @@ func (s *SQE) PrepNopFlags(fd int, result int32, flags NopFlags) {
 	*s = SQE{Opcode: IORING_OP_NOP, Fd: int32(fd), Len: uint32(result), OpFlags: uint32(flags)}
 }
 
-// PrepNop128 does nothing, in an entry of 128 bytes. Since 6.19. The result is
-// 0.
-func (s *SQE128) PrepNop128() { *s = SQE128{SQE: SQE{Opcode: IORING_OP_NOP128, Fd: -1}} }
-
-// PrepUringCmd128 is PrepUringCmd with an argument of up to 80 bytes, which goes
-// into SQE128.Cmd, in a ring that takes entries of both sizes. Since 6.19. Rings
-// that take large entries only (IORING_SETUP_SQE128) have IORING_OP_URING_CMD
-// for it.
-func (s *SQE128) PrepUringCmd128(fd int, cmd uint32, flags UringCmdFlags) {
-	*s = SQE128{SQE: SQE{Opcode: IORING_OP_URING_CMD128, Fd: int32(fd), OpFlags: uint32(flags)}}
-	s.SetCmdOp(cmd)
-}
-
 // PrepFsyncRange is PrepFsync for n bytes from off on; 0 is all that follows.
 // Since 5.1. The kernel may sync more. The result is 0.
 func (s *SQE) PrepFsyncRange(fd int, off uint64, n uint32, flags FsyncFlags) {
