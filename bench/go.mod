@@ -2,14 +2,13 @@ module github.com/yamanote-go/yamanote/bench
 
 go 1.26.0
 
-replace github.com/yamanote-go/yamanote => ../
+replace github.com/yamanote-go/yamanote => ..
 
 require (
-	github.com/HdrHistogram/hdrhistogram-go v1.1.2
+	github.com/HdrHistogram/hdrhistogram-go v1.4.0
 	github.com/cloudwego/netpoll v0.7.2
 	github.com/panjf2000/gnet/v2 v2.9.7
-	github.com/stretchr/testify v1.12.1
-	github.com/yamanote-go/yamanote v0.0.0-00010101000000-000000000000
+	github.com/yamanote-go/yamanote v0.0.0
 	golang.org/x/sys v0.49.0
 )
 
@@ -21,7 +20,6 @@ require (
 	go.uber.org/atomic v1.12.0 // indirect
 	go.uber.org/multierr v1.11.0 // indirect
 	go.uber.org/zap v1.27.0 // indirect
-	go.yaml.in/yaml/v3 v3.0.5 // indirect
 	golang.org/x/sync v0.11.0 // indirect
 	gopkg.in/natefinch/lumberjack.v2 v2.2.1 // indirect
 )

@@ -1,272 +1,379 @@
 package main
 
 import (
+	"bufio"
+	"bytes"
 	"encoding/binary"
+	"encoding/json"
 	"errors"
 	"fmt"
-	stdnet "net"
+	"io"
+	"math/rand/v2"
+	"net/netip"
+	"os"
 	"runtime"
 	"runtime/debug"
+	"syscall"
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
 	"golang.org/x/sys/unix"
 )
 
-// load is the client: one thread on epoll, so that it costs little beside the
-// servers. It checks every byte that comes back.
-type load struct {
-	o     order
-	ep    int
-	conns []clientConn
-	hist  *hdrhistogram.Histogram
-	out   []byte
-	in    []byte
-
-	units   float64
-	started time.Time
-	counted time.Time // what ends before is warming up
-	end     time.Time
+// loadSpec tells a load generator what to do. It is the last argument of its
+// command line, in JSON.
+type loadSpec struct {
+	Kind    kind
+	Addr    string
+	PID     int // of the server, whose use of resources is measured; 0 for none
+	Conns   int
+	Size    int
+	Warm    time.Duration
+	Measure time.Duration
+	Rate    float64 // messages a second, for open loops
+	Bytes   int64   // for streams
 }
 
-// clientConn is one connection.
-type clientConn struct {
-	fd       int
-	seq      uint32
-	got      int       // bytes of the answer so far
-	busy     bool      // an answer is awaited
-	intended time.Time // when its message was to be sent
-	next     time.Time // open loop: when the next one is
+// loadEvent is a line that a load generator prints: "begin" and "end" around
+// what it measures, each of which it waits to be answered, then "result".
+type loadEvent struct {
+	Event  string
+	Error  string     `json:",omitempty"`
+	Wrong  bool       `json:",omitempty"` // the error is wrong data
+	Result loadResult `json:",omitzero"`
 }
 
-// warmUp is the part of a measurement that does not count.
-const warmUp = 0.2
+// loadResult is what one run of a load has measured.
+type loadResult struct {
+	Ops      int64 // in the measured time
+	AllOps   int64 // with connecting and warming up
+	Seconds  float64
+	Usage    Usage // of the server
+	RSSStart int64 // of the server before the first connection
+	Latency  Latency
+}
 
-// runLoad is the load process.
-func runLoad(o order) error {
-	runtime.LockOSThread()
+// Latency is a distribution of latencies.
+type Latency struct {
+	P50, P90, P99, P999, Max time.Duration
+}
+
+func latencyOf(h *hdrhistogram.Histogram) Latency {
+	q := func(p float64) time.Duration { return time.Duration(h.ValueAtQuantile(p)) }
+	return Latency{P50: q(50), P90: q(90), P99: q(99), P999: q(99.9), Max: time.Duration(h.Max())}
+}
+
+// newHistogram counts latencies from a nanosecond to a minute with three
+// digits.
+func newHistogram() *hdrhistogram.Histogram {
+	return hdrhistogram.New(1, int64(time.Minute), 3)
+}
+
+func record(h *hdrhistogram.Histogram, d time.Duration) {
+	_ = h.RecordValue(min(max(int64(d), 1), int64(time.Minute)))
+}
+
+// errWrong says that a server has sent other bytes than it should.
+var errWrong = errors.New("wrong data")
+
+// loadMain is the load generator's process.
+func loadMain(args []string) error {
+	if len(args) != 1 {
+		return errors.New("want one argument")
+	}
+	var spec loadSpec
+	if err := json.Unmarshal([]byte(args[0]), &spec); err != nil {
+		return err
+	}
 	debug.SetGCPercent(-1)
-	l := &load{o: o, hist: hdrhistogram.New(1, 60_000_000, 3)} // µs
-	size := max(o.Size, 8)
-	l.out, l.in = make([]byte, size), make([]byte, max(size, 64<<10))
-	for i := range l.out {
-		l.out[i] = byte(i * 7)
+	answers := make(chan struct{})
+	go func() {
+		for in := bufio.NewScanner(os.Stdin); in.Scan(); {
+			answers <- struct{}{}
+		}
+		os.Exit(0) // the bench is gone: so is its load
+	}()
+	out := json.NewEncoder(os.Stdout)
+	result, err := runLoad(spec, func(event string) {
+		if out.Encode(loadEvent{Event: event}) == nil {
+			<-answers
+		}
+	})
+	event := loadEvent{Event: "result", Result: result}
+	if err != nil {
+		event.Error, event.Wrong = err.Error(), errors.Is(err, errWrong)
+	}
+	return out.Encode(event)
+}
+
+// runLoad runs a load on one thread.
+func runLoad(spec loadSpec, tell func(event string)) (loadResult, error) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	l := &load{spec: spec, tell: tell, hist: newHistogram(), giveUp: 20*time.Second + spec.Warm + spec.Measure}
+	defer l.close()
+	if spec.PID != 0 {
+		u, err := usageOf(spec.PID)
+		if err != nil {
+			return l.result, err
+		}
+		l.result.RSSStart = u.RSS
 	}
 	var err error
-	if l.ep, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
-		return fmt.Errorf("epoll_create1: %w", err)
-	}
-	if err := l.connect(); err != nil {
-		return err
-	}
-	l.started = time.Now()
-	l.counted = l.started.Add(time.Duration(warmUp * o.Seconds * float64(time.Second)))
-	l.end = l.counted.Add(time.Duration(o.Seconds * float64(time.Second)))
-	switch o.Mode {
-	case idle:
-		err = l.idle()
-	case source, sink:
-		err = l.stream()
-	default:
+	switch spec.Kind {
+	case kindEcho, kindOpen:
 		err = l.echo()
+	case kindIdle:
+		err = l.idle()
+	case kindRecv:
+		err = l.sendStream()
+	case kindSend:
+		err = l.recvStream()
+	default:
+		err = fmt.Errorf("no load for %v", spec.Kind)
 	}
-	if err != nil {
-		return err
-	}
-	seconds := time.Since(l.counted).Seconds()
-	return say(result{
-		Units: l.units, Seconds: seconds, Syscalls: -1,
-		P50:  float64(l.hist.ValueAtQuantile(50)),
-		P99:  float64(l.hist.ValueAtQuantile(99)),
-		P999: float64(l.hist.ValueAtQuantile(99.9)),
-	})
+	l.result.Latency = latencyOf(l.hist)
+	return l.result, err
 }
 
-func (l *load) connect() error {
-	addr, err := stdnet.ResolveTCPAddr("tcp4", l.o.Addr)
-	if err != nil {
-		return err
-	}
-	sa := &unix.SockaddrInet4{Port: addr.Port, Addr: [4]byte(addr.IP.To4())}
-	l.conns = make([]clientConn, l.o.Conns)
-	for i := range l.conns {
-		fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
-		if err != nil {
-			return fmt.Errorf("socket %d (raise ulimit -n?): %w", i, err)
-		}
-		if err := unix.Connect(fd, sa); err != nil {
-			return fmt.Errorf("connect %d: %w", i, err)
-		}
-		if err := unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1); err != nil {
-			return fmt.Errorf("setsockopt: %w", err)
-		}
-		if err := unix.SetNonblock(fd, true); err != nil {
-			return fmt.Errorf("fcntl: %w", err)
-		}
-		ev := unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(i)}
-		if err := unix.EpollCtl(l.ep, unix.EPOLL_CTL_ADD, fd, &ev); err != nil {
-			return fmt.Errorf("epoll_ctl: %w", err)
-		}
-		l.conns[i].fd = fd
-	}
-	return nil
+// load is a load under way.
+type load struct {
+	spec   loadSpec
+	tell   func(event string)
+	result loadResult
+	hist   *hdrhistogram.Histogram
+	giveUp time.Duration // longest time without an answer
+
+	ep      int
+	conns   []client
+	block   []byte // what messages are cut from
+	out     []byte // the message being sent
+	in      []byte
+	before  Usage
+	started time.Time
 }
 
-// echo sends messages and waits for their answers: each connection one at a
-// time, as soon as the last is answered or, in an open loop, at its time.
-func (l *load) echo() error {
-	now := time.Now()
-	for i := range l.conns {
-		c := &l.conns[i]
-		c.next = now
-		if l.o.Rate > 0 {
-			c.next = now.Add(time.Duration(float64(i) / float64(l.o.Rate) * float64(time.Second)))
-			continue
-		}
-		if err := l.send(i, now); err != nil {
-			return err
-		}
-	}
-	events := make([]unix.EpollEvent, 512)
-	for now := time.Now(); now.Before(l.end); now = time.Now() {
-		timeout := 100
-		if l.o.Rate > 0 {
-			timeout = 0 // it is the load's own processor
-			if err := l.sendDue(now); err != nil {
-				return err
-			}
-		}
-		n, err := unix.EpollWait(l.ep, events, timeout)
-		if err != nil && !errors.Is(err, unix.EINTR) {
-			return fmt.Errorf("epoll_wait: %w", err)
-		}
-		for _, ev := range events[:max(n, 0)] {
-			if err := l.receive(int(ev.Fd)); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
+// client is a connection: at most one message is under way on it.
+type client struct {
+	fd       int32
+	out      bool // waits for room to send
+	busy     bool
+	id       uint32
+	seq      uint32
+	sent     int
+	got      int
+	intended time.Duration // when the message under way should have been sent, from load.started
+	next     time.Duration // open loop: the same for the next one
 }
 
-// sendDue sends what an open loop has to send by now, on idle connections. A
-// connection that still waits for its answer sends late, and its message's
-// time runs from when it was to be sent.
-func (l *load) sendDue(now time.Time) error {
-	for i := range l.conns {
-		if c := &l.conns[i]; !c.busy && !c.next.After(now) {
-			if err := l.send(i, c.next); err != nil {
-				return err
-			}
+const stampSize = 8
+
+// A message is a stamp that no other message has, then a stretch of random
+// bytes that depends on it.
+func (l *load) stamp(c *client) uint64 { return uint64(c.id)<<32 | uint64(c.seq) }
+
+func (l *load) body(c *client) []byte {
+	off := int(c.id*31+c.seq*7) & 4095
+	return l.block[off : off+l.spec.Size-stampSize]
+}
+
+// check compares what arrived for c, at position c.got, with what was sent.
+func (l *load) check(c *client, b []byte) bool {
+	if c.got < stampSize {
+		var stamp [stampSize]byte
+		binary.LittleEndian.PutUint64(stamp[:], l.stamp(c))
+		n := min(len(b), stampSize-c.got)
+		if !bytes.Equal(b[:n], stamp[c.got:c.got+n]) {
+			return false
+		}
+		c.got += n
+		b = b[n:]
+	}
+	body := l.body(c)
+	at := c.got - stampSize
+	if at+len(b) > len(body) {
+		return false
+	}
+	c.got += len(b)
+	return bytes.Equal(b, body[at:at+len(b)])
+}
+
+// send sends the message under way, or as much as there is room for.
+func (l *load) send(c *client) error {
+	binary.LittleEndian.PutUint64(l.out, l.stamp(c))
+	copy(l.out[stampSize:], l.body(c))
+	for c.sent < l.spec.Size {
+		n, errno := rawSend(int(c.fd), l.out[c.sent:l.spec.Size])
+		switch errno {
+		case 0:
+			c.sent += n
+		case syscall.EINTR:
+		case syscall.EAGAIN:
+			return l.want(c, true)
+		default:
+			return os.NewSyscallError("send", errno)
 		}
 	}
-	return nil
+	return l.want(c, false)
 }
 
-// stamp makes each message tell which it is.
-func (l *load) stamp(i int) {
-	binary.LittleEndian.PutUint32(l.out, uint32(i))
-	binary.LittleEndian.PutUint32(l.out[4:], l.conns[i].seq)
+// want says whether to wait for room to send, besides for what is received.
+func (l *load) want(c *client, out bool) error {
+	if c.out == out {
+		return nil
+	}
+	c.out = out
+	ev := unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(c.id)}
+	if out {
+		ev.Events |= unix.EPOLLOUT
+	}
+	return unix.EpollCtl(l.ep, unix.EPOLL_CTL_MOD, int(c.fd), &ev)
 }
 
-func (l *load) send(i int, intended time.Time) error {
-	c := &l.conns[i]
+// start begins the next message of c.
+func (l *load) start(c *client, intended time.Duration) error {
 	c.seq++
-	l.stamp(i)
-	for sent := 0; sent < len(l.out); {
-		n, err := unix.Write(c.fd, l.out[sent:])
-		if errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EINTR) {
-			continue // a message fits a socket's buffer but for moments
-		}
-		if err != nil {
-			return fmt.Errorf("write: %w", err)
-		}
-		sent += n
-	}
-	c.busy, c.got, c.intended = true, 0, intended
-	if l.o.Rate > 0 {
-		every := time.Duration(float64(len(l.conns)) / float64(l.o.Rate) * float64(time.Second))
-		c.next = c.next.Add(every)
-	}
-	return nil
+	c.busy, c.sent, c.got, c.intended = true, 0, 0, intended
+	return l.send(c)
 }
 
-func (l *load) receive(i int) error {
-	c := &l.conns[i]
-	n, err := unix.Read(c.fd, l.in[:len(l.out)-c.got])
+// receive takes what has arrived for c, and reports whether its message is
+// complete. If not, epoll will say when there is more.
+func (l *load) receive(c *client) (bool, error) {
+	n, errno := rawRecv(int(c.fd), l.in[:max(1, l.spec.Size-c.got)])
 	switch {
-	case errors.Is(err, unix.EAGAIN), errors.Is(err, unix.EINTR):
-		return nil
-	case err != nil:
-		return fmt.Errorf("read: %w", err)
+	case errno == syscall.EINTR || errno == syscall.EAGAIN:
+		return false, nil
+	case errno != 0:
+		return false, os.NewSyscallError("recv", errno)
 	case n == 0:
-		return errors.New("the server closed the connection")
+		return false, io.ErrUnexpectedEOF
+	case !c.busy:
+		return false, fmt.Errorf("%w: %d bytes that nobody has sent", errWrong, n)
+	case !l.check(c, l.in[:n]):
+		return false, fmt.Errorf("%w in message %d of connection %d", errWrong, c.seq, c.id)
 	}
-	if err := l.check(i, l.in[:n]); err != nil {
-		return err
+	if c.got < l.spec.Size {
+		return false, nil
 	}
-	if c.got += n; c.got < len(l.out) {
-		return nil
-	}
-	now := time.Now()
 	c.busy = false
-	if now.After(l.counted) {
-		l.units++
-		_ = l.hist.RecordValue(max(1, now.Sub(c.intended).Microseconds()))
-	}
-	if l.o.Rate == 0 {
-		return l.send(i, now)
-	}
-	return nil
+	l.result.AllOps++
+	return true, nil
 }
 
-// check compares what came back with what was sent.
-func (l *load) check(i int, got []byte) error {
-	c := &l.conns[i]
-	l.stamp(i)
-	for k, b := range got {
-		if b != l.out[c.got+k] {
-			return fmt.Errorf("connection %d, message %d: byte %d came back as %#x, not %#x",
-				i, c.seq, c.got+k, b, l.out[c.got+k])
-		}
+func (l *load) close() {
+	for _, c := range l.conns {
+		_ = unix.Close(int(c.fd))
 	}
-	return nil
+	if l.ep > 0 {
+		_ = unix.Close(l.ep)
+	}
 }
 
-// stream moves bytes one way.
-func (l *load) stream() error {
-	fd := l.conns[0].fd
-	if err := unix.SetNonblock(fd, false); err != nil {
-		return err
+// connectAll opens the connections, and sends a message over each, so that the
+// server has accepted them all.
+func (l *load) connectAll() error {
+	var err error
+	if l.ep, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
+		return os.NewSyscallError("epoll_create1", err)
 	}
-	move := unix.Read
-	if l.o.Mode == sink {
-		move = unix.Write
-	}
-	const mib = 1 << 20
-	for now := time.Now(); now.Before(l.end); now = time.Now() {
-		n, err := move(fd, l.in)
-		if err != nil && !errors.Is(err, unix.EINTR) {
-			return fmt.Errorf("%s: %w", l.o.Mode, err)
+	rng := rand.NewChaCha8([32]byte{1})
+	l.block = make([]byte, l.spec.Size+4096)
+	_, _ = rng.Read(l.block)
+	l.out = make([]byte, l.spec.Size)
+	l.in = make([]byte, l.spec.Size+1)
+	l.conns = make([]client, 0, l.spec.Conns)
+	l.started = time.Now()
+	const batch = 128 // fits into every backlog
+	for len(l.conns) < l.spec.Conns {
+		first := len(l.conns)
+		for len(l.conns) < min(first+batch, l.spec.Conns) {
+			fd, err := connect(l.spec.Addr)
+			if err != nil {
+				return err
+			}
+			l.conns = append(l.conns, client{fd: int32(fd), id: uint32(len(l.conns))})
+			ev := unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(len(l.conns) - 1)}
+			if err := unix.EpollCtl(l.ep, unix.EPOLL_CTL_ADD, fd, &ev); err != nil {
+				return os.NewSyscallError("epoll_ctl", err)
+			}
+			if err := l.start(&l.conns[len(l.conns)-1], 0); err != nil {
+				return err
+			}
 		}
-		if now.After(l.counted) {
-			l.units += float64(max(n, 0)) / mib
-		}
-	}
-	return nil
-}
-
-// idle exchanges one message on each connection, and then nothing.
-func (l *load) idle() error {
-	for i := range l.conns {
-		if err := l.send(i, time.Now()); err != nil {
+		if err := l.drain(len(l.conns) - first); err != nil {
 			return err
 		}
 	}
-	time.Sleep(time.Until(l.counted))
-	if err := say(result{}); err != nil { // from here on the server should do nothing
-		return err
-	}
-	time.Sleep(time.Until(l.end))
 	return nil
+}
+
+// drain waits for the answers to n messages.
+func (l *load) drain(n int) error {
+	var events [128]unix.EpollEvent
+	for deadline := time.Now().Add(l.giveUp); n > 0; {
+		if time.Now().After(deadline) {
+			return fmt.Errorf("no answer to %d messages", n)
+		}
+		k, errno := epollWait(l.ep, events[:], time.Second)
+		if errno != 0 && errno != syscall.EINTR {
+			return os.NewSyscallError("epoll_wait", errno)
+		}
+		for _, ev := range events[:max(k, 0)] {
+			done, err := l.event(ev)
+			if err != nil {
+				return err
+			}
+			if done {
+				n--
+			}
+		}
+	}
+	return nil
+}
+
+// event handles what epoll says of a connection, and reports whether its
+// message is complete.
+func (l *load) event(ev unix.EpollEvent) (bool, error) {
+	c := &l.conns[ev.Fd]
+	if c.out && ev.Events&unix.EPOLLOUT != 0 {
+		if err := l.send(c); err != nil {
+			return false, err
+		}
+	}
+	if ev.Events&^unix.EPOLLOUT == 0 {
+		return false, nil
+	}
+	return l.receive(c)
+}
+
+// connect connects to the server. Closing the socket resets the connection:
+// what was to be measured is over, and a port in TIME_WAIT is one less for the
+// next round.
+func connect(addr string) (int, error) {
+	ap, err := netip.ParseAddrPort(addr)
+	if err != nil {
+		return -1, err
+	}
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return -1, os.NewSyscallError("socket", err)
+	}
+	for {
+		err = unix.Connect(fd, &unix.SockaddrInet4{Port: int(ap.Port()), Addr: ap.Addr().As4()})
+		if err != unix.EINTR {
+			break
+		}
+	}
+	if err == nil {
+		err = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
+	}
+	if err == nil {
+		err = unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
+	}
+	if err != nil {
+		_ = unix.Close(fd)
+		return -1, fmt.Errorf("connect: %w", err)
+	}
+	return fd, nil
 }
