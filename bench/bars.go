@@ -1,3 +1,5 @@
+//go:build linux
+
 package main
 
 import (
@@ -49,8 +51,9 @@ func (m metric) of(s Sample) (float64, bool) {
 // subject.
 func (m metric) absolute() bool { return m == mIdleCPU || m == mIdleCalls }
 
-// bar is what the runtime has to reach in a cell.
+// bar is what the runtime has to reach in some cells.
 type bar struct {
+	work   string // what it is about
 	cells  *regexp.Regexp
 	metric metric
 	to     string  // the subject it is compared to; empty for the cell's base
@@ -90,26 +93,33 @@ var bars = func() []bar {
 	re := regexp.MustCompile
 	echo64, echo512 := re(`^echo/64B/c64/pinned$`), re(`^echo/64B/c512/pinned$`)
 	direct := re(`^randread/direct/g(32|128|1024)$`)
+	const (
+		at64    = "echo 64 B, one CPU each, 64 connections"
+		at512   = "echo 64 B, one CPU each, 512 connections"
+		alone   = "echo, 1 connection: latency"
+		reads   = "random direct reads, 32 to 1024 goroutines"
+		nothing = "idle connections"
+	)
 	return []bar{
-		{cells: echo64, metric: mThroughput, least: 1.12, limit: 1.22},
-		{cells: echo64, metric: mPerCPU, least: 1.12, limit: 1.22},
-		{cells: echo64, metric: mThroughput, to: "c-uring", least: 0.92},
-		{cells: echo512, metric: mThroughput, least: 1.15, limit: 1.37},
-		{cells: echo512, metric: mPerCPU, least: 1.15, limit: 1.37},
-		{cells: echo512, metric: mThroughput, to: "c-uring", least: 0.85},
-		{cells: re(`^echo/64B/c(1|64|512)/free$`), metric: mThroughput, least: 1.0, limit: 1.4},
-		{cells: re(`^echo/64B/c1/`), metric: mP50, most: 1.0},
-		{cells: re(`^echo/64B/c1/`), metric: mP99, most: 1.0},
-		{cells: re(`^echo/16KiB/`), metric: mThroughput, least: 1.0},
-		{cells: re(`^stream/1GiB/`), metric: mThroughput, least: 1.0},
-		{cells: direct, metric: mThroughput, least: 2.0},
-		{cells: direct, metric: mCPU, most: 0.3},
-		{cells: direct, metric: mThroughput, to: "fio-io_uring", least: 0.95},
-		{cells: re(`^randread/cached/`), metric: mThroughput, least: 1.1},
-		{cells: re(`^idle/`), metric: mIdleCalls, most: 0},
-		{cells: re(`^idle/`), metric: mIdleCPU, most: 0},
-		{cells: re(`^idle/`), metric: mMemory, most: 1.0},
-		{cells: re(`^(echo|randread)/`), metric: mThroughput, least: never},
+		{work: at64, cells: echo64, metric: mThroughput, least: 1.12, limit: 1.22},
+		{work: at64, cells: echo64, metric: mPerCPU, least: 1.12, limit: 1.22},
+		{work: at64, cells: echo64, metric: mThroughput, to: "c-uring", least: 0.92},
+		{work: at512, cells: echo512, metric: mThroughput, least: 1.15, limit: 1.37},
+		{work: at512, cells: echo512, metric: mPerCPU, least: 1.15, limit: 1.37},
+		{work: at512, cells: echo512, metric: mThroughput, to: "c-uring", least: 0.85},
+		{work: "echo 64 B, not pinned", cells: re(`^echo/64B/c(1|64|512)/free$`), metric: mThroughput, least: 1.0, limit: 1.4},
+		{work: alone, cells: re(`^echo/64B/c1/`), metric: mP50, most: 1.0},
+		{work: alone, cells: re(`^echo/64B/c1/`), metric: mP99, most: 1.0},
+		{work: "echo 16 KiB", cells: re(`^echo/16KiB/`), metric: mThroughput, least: 1.0},
+		{work: "streaming 1 GiB one way", cells: re(`^stream/1GiB/`), metric: mThroughput, least: 1.0},
+		{work: reads, cells: direct, metric: mThroughput, least: 2.0},
+		{work: reads, cells: direct, metric: mCPU, most: 0.3},
+		{work: reads, cells: direct, metric: mThroughput, to: "fio-io_uring", least: 0.95},
+		{work: "cached reads, 1 to 128 goroutines", cells: re(`^randread/cached/g(1|8|128)$`), metric: mThroughput, least: 1.1},
+		{work: nothing, cells: re(`^idle/`), metric: mIdleCalls, most: 0},
+		{work: nothing, cells: re(`^idle/`), metric: mIdleCPU, most: 0},
+		{work: nothing, cells: re(`^idle/`), metric: mMemory, most: 1.0},
+		{work: "any other cell", cells: re(`^(echo|open|randread)/`), metric: mThroughput, least: never},
 	}
 }()
 
@@ -133,4 +143,99 @@ func barsOf(c cell) []bar {
 		out = append(out, b)
 	}
 	return out
+}
+
+// verdict is what has become of a bar.
+type verdict string
+
+const (
+	met         verdict = "met"
+	missed      verdict = "missed"
+	undecided   verdict = "noisy"
+	notMeasured verdict = "not measured"
+)
+
+// BarResult is a bar and what was reached.
+type BarResult struct {
+	Work    string
+	Metric  metric
+	To      string // the subject that it is compared to
+	Want    string
+	Number  float64 // of Want
+	Limit   float64 `json:",omitempty"`
+	Value   Ratio
+	Verdict verdict
+}
+
+func (b BarResult) String() string {
+	name := string(b.Metric)
+	if b.To != "" {
+		name += " / " + b.To
+	}
+	switch b.Verdict {
+	case notMeasured:
+		return fmt.Sprintf("bar %s %s: not measured", name, b.Want)
+	case undecided:
+		return fmt.Sprintf("bar %s %s: %v", name, b.Want, b.Value)
+	}
+	return fmt.Sprintf("bar %s %s: %.2f %s", name, b.Want, b.Value.Median, b.Verdict)
+}
+
+// judge says what a subject of the cell has made of a bar.
+func (c *CellReport) judge(s *SubjectReport, b bar) BarResult {
+	r := BarResult{Work: b.work, Metric: b.metric, To: b.to, Want: b.want(), Number: max(b.least, b.most), Limit: b.limit}
+	switch {
+	case b.metric.absolute():
+		r.Value = Ratio{Summary: s.summary(b.metric.of)}
+		r.Value.Median = r.Value.Largest // what must be zero is not made better by its spread
+	case b.to == "":
+		r.To = base(c.Kind)
+		fallthrough
+	default:
+		if other := c.find(r.To); other != nil {
+			r.Value = ratio(b.metric, s, other)
+		}
+	}
+	switch {
+	case r.Value.N == 0:
+		r.Verdict = notMeasured
+	case r.Value.Noisy:
+		r.Verdict = undecided
+	case b.met(r.Value.Median):
+		r.Verdict = met
+	default:
+		r.Verdict = missed
+	}
+	return r
+}
+
+// BarRow is a bar in a cell, for the summary of a run.
+type BarRow struct {
+	Cell string
+	BarResult
+}
+
+// barRows returns every bar of the matrix with what was made of it, also those
+// of cells that were not run.
+func (r *Report) barRows() []BarRow {
+	results := make(map[string]*SubjectReport)
+	for _, c := range r.Cells {
+		results[c.Name] = c.find(ourName)
+	}
+	var rows []BarRow
+	for _, c := range matrix() {
+		s := results[c.Name]
+		for i, b := range barsOf(c) {
+			row := BarRow{c.Name, BarResult{Work: b.work, Metric: b.metric, To: b.to, Want: b.want(),
+				Number: max(b.least, b.most), Limit: b.limit, Verdict: notMeasured}}
+			if row.To == "" && !b.metric.absolute() {
+				row.To = base(c.Kind)
+			}
+			if s != nil && i < len(s.Bars) {
+				row.BarResult = s.Bars[i]
+			}
+			rows = append(rows, row)
+		}
+	}
+	return rows
 }

@@ -1,8 +1,11 @@
+//go:build linux
+
 package main
 
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"time"
 )
 
@@ -27,7 +30,8 @@ type cell struct {
 	Size   int  // of a message or read
 	Pinned bool // the server on the first processor, the load on the second
 	Direct bool
-	Bytes  int64 // of a stream
+	Bytes  int64   // of a stream
+	Part   float64 `json:",omitempty"` // of what the standard library reaches in a closed loop: the rate of an open one
 
 	quick bool // part of the quick run
 }
@@ -50,7 +54,7 @@ func (c cell) group() string {
 	case kindEcho:
 		return fmt.Sprintf("TCP echo, %s, %s", sizeName(c.Size), where)
 	case kindOpen:
-		return fmt.Sprintf("TCP echo at a fixed rate, %s, %s", sizeName(c.Size), where)
+		return fmt.Sprintf("TCP echo at a fixed rate, %s, %d connections, %s", sizeName(c.Size), c.Conns, where)
 	case kindRecv, kindSend:
 		return "TCP stream, " + where
 	case kindIdle:
@@ -108,48 +112,87 @@ func countName(n int) string {
 
 // matrix returns all cells, in the order in which they are run.
 func matrix() []cell {
-	var cells []cell
-	place := func(pinned bool) string {
-		if pinned {
-			return "pinned"
-		}
-		return "free"
+	return slices.Concat(echoCells(), openCells(), streamCells(), idleCells(), readCells(), nopCells())
+}
+
+func place(pinned bool) string {
+	if pinned {
+		return "pinned"
 	}
+	return "free"
+}
+
+// most is the largest number of connections and of goroutines.
+const most = 10_000
+
+func echoCells() []cell {
+	var cells []cell
 	for _, size := range []int{64, kib, 16 * kib} {
 		for _, pinned := range []bool{true, false} {
-			for _, conns := range []int{1, 64, 512, 10_000} {
-				if size == 16*kib && conns > 512 {
-					continue
-				}
+			for _, conns := range []int{1, 64, 512, most} {
 				cells = append(cells, cell{
 					Name: fmt.Sprintf("echo/%s/c%s/%s", sizeName(size), countName(conns), place(pinned)),
 					Kind: kindEcho, Conns: conns, Size: size, Pinned: pinned,
-					quick: size == 64 && conns <= 512 || size == 16*kib && conns == 64 && pinned,
+					quick: size == 64 && (conns < most || pinned) || size == 16*kib && conns == 64 && pinned,
 				})
 			}
 		}
 	}
-	for _, conns := range []int{64, 512} {
-		cells = append(cells, cell{Name: fmt.Sprintf("open/64B/c%d/pinned", conns),
-			Kind: kindOpen, Conns: conns, Size: 64, Pinned: true})
+	return cells
+}
+
+func openCells() []cell {
+	var cells []cell
+	add := func(conns int, pinned bool, parts ...float64) {
+		for _, part := range parts {
+			cells = append(cells, cell{
+				Name: fmt.Sprintf("open/64B/c%d/%.0f%%/%s", conns, 100*part, place(pinned)),
+				Kind: kindOpen, Conns: conns, Size: 64, Pinned: pinned, Part: part, quick: conns == 64 && pinned && part == 0.5,
+			})
+		}
 	}
+	add(64, true, 0.2, 0.5, 0.8)
+	add(512, true, 0.5)
+	add(64, false, 0.2, 0.5)
+	return cells
+}
+
+func streamCells() []cell {
+	var cells []cell
 	for _, pinned := range []bool{true, false} {
 		for _, k := range []kind{kindRecv, kindSend} {
 			cells = append(cells, cell{Name: fmt.Sprintf("stream/1GiB/%s/%s", k, place(pinned)),
 				Kind: k, Conns: 1, Bytes: gib, Pinned: pinned, quick: pinned})
 		}
 	}
-	cells = append(cells, cell{Name: "idle/c1000", Kind: kindIdle, Conns: 1000, Size: 64, quick: true})
-	for _, g := range []int{1, 32, 128, 1024} {
-		cells = append(cells, cell{Name: fmt.Sprintf("randread/direct/g%d", g),
-			Kind: kindRead, Conns: g, Size: readSize, Direct: true, quick: true})
+	return cells
+}
+
+func idleCells() []cell {
+	var cells []cell
+	for _, conns := range []int{1, 1000, most} {
+		cells = append(cells, cell{Name: "idle/c" + countName(conns), Kind: kindIdle, Conns: conns, Size: 64, quick: conns == 1000})
 	}
-	for _, g := range []int{1, 8, 128} {
-		cells = append(cells, cell{Name: fmt.Sprintf("randread/cached/g%d", g),
-			Kind: kindRead, Conns: g, Size: readSize, quick: true})
+	return cells
+}
+
+func readCells() []cell {
+	var cells []cell
+	for _, g := range []int{1, 32, 128, 1024, most} {
+		cells = append(cells, cell{Name: "randread/direct/g" + countName(g),
+			Kind: kindRead, Conns: g, Size: readSize, Direct: true, quick: g <= 1024})
 	}
-	for _, g := range []int{1, 64} {
-		cells = append(cells, cell{Name: fmt.Sprintf("overhead/nop/g%d", g), Kind: kindNop, Conns: g, quick: true})
+	for _, g := range []int{1, 8, 128, 1024, most} {
+		cells = append(cells, cell{Name: "randread/cached/g" + countName(g),
+			Kind: kindRead, Conns: g, Size: readSize, quick: g == 1 || g == 128})
+	}
+	return cells
+}
+
+func nopCells() []cell {
+	var cells []cell
+	for _, g := range []int{1, 64, 1024} {
+		cells = append(cells, cell{Name: fmt.Sprintf("overhead/nop/g%d", g), Kind: kindNop, Conns: g, quick: g <= 64})
 	}
 	return cells
 }
@@ -179,13 +222,14 @@ type pace struct {
 	warm, measure time.Duration
 	idle          time.Duration
 	fileSize      int64
+	threads       int // of the load generator
 }
 
 func paceOf(quick bool) pace {
 	if quick {
 		return pace{rounds: 3, warm: 150 * time.Millisecond, measure: 400 * time.Millisecond,
-			idle: 5 * time.Second, fileSize: 256 * mib}
+			idle: 3 * time.Second, fileSize: 256 * mib, threads: 1}
 	}
-	return pace{rounds: 7, warm: 250 * time.Millisecond, measure: 800 * time.Millisecond,
-		idle: 10 * time.Second, fileSize: gib}
+	return pace{rounds: 5, warm: 200 * time.Millisecond, measure: 800 * time.Millisecond,
+		idle: 10 * time.Second, fileSize: gib, threads: 1}
 }

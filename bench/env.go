@@ -1,3 +1,5 @@
+//go:build linux
+
 package main
 
 import (
@@ -13,18 +15,20 @@ import (
 
 // Environment is where a run was made.
 type Environment struct {
-	Date       time.Time
-	Kernel     string
-	CPU        string
-	Cores      int
-	GoVersion  string
-	GOMAXPROCS int
-	Commit     string
-	Command    string
-	FileSystem string // of the directory for temporary files
-	Files      uint64 // RLIMIT_NOFILE
-	Load       string
-	Ring       map[string]string // subject to what it stands on
+	Date          time.Time
+	Kernel        string
+	CPU           string
+	Cores         int
+	GoVersion     string
+	GOMAXPROCS    int
+	Commit        string
+	Command       string
+	LoadGenerator string
+	FileSystem    string            // of the directory for temporary files
+	Files         uint64            // RLIMIT_NOFILE
+	Load          string            // average before
+	LoadEnd       string            // and after
+	Ring          map[string]string // subject to what it stands on
 }
 
 func environment(ctx context.Context, dir string) Environment {

@@ -1,3 +1,5 @@
+//go:build linux
+
 package main
 
 import (
@@ -31,6 +33,8 @@ func (l *lab) fio(engine string) subject {
 func (f *fioEngine) backend() string { return "fio, ioengine " + f.engine }
 
 func (f *fioEngine) close() {}
+
+func (f *fioEngine) pid() int { return 0 }
 
 func (f *fioEngine) run(ctx context.Context, c cell, p pace, _ float64) (Sample, error) {
 	if err := f.lab.dataFile(ctx, p.fileSize); err != nil {
@@ -90,7 +94,7 @@ func parseFio(out []byte, jobs int) (Sample, error) {
 		User:   time.Duration(j.UsrCPU / 100 * j.JobRuntime * 1e6),
 		System: time.Duration(j.SysCPU / 100 * j.JobRuntime * 1e6),
 		Vol:    int64(j.Ctx)}
-	s := newSample(j.Read.TotalIOs, j.Read.Runtime/1e3, u, Latency{P50: q("50.000000"), P90: q("90.000000"),
+	s := newSample(j.Read.TotalIOs, j.Read.TotalIOs, j.Read.Runtime/1e3, u, Latency{P50: q("50.000000"), P90: q("90.000000"),
 		P99: q("99.000000"), P999: q("99.900000"), Max: time.Duration(j.Read.Clat.Max)})
 	s.Throughput = j.Read.IOPS
 	return s, nil

@@ -1,3 +1,5 @@
+//go:build linux
+
 // Command bench measures this module beside the standard library, programs in
 // C and other libraries for Go.
 //
@@ -67,7 +69,9 @@ type options struct {
 	rounds          int
 	measure         time.Duration
 	json, html, dir string
-	strace          bool
+	load            string
+	threads         int
+	strace, profile bool
 	seed            uint64
 }
 
@@ -78,10 +82,13 @@ func parseOptions(args []string) (options, error) {
 	fs.StringVar(&o.subjects, "subjects", "", "measure the subjects that match `regexp`, besides the base")
 	fs.BoolVar(&o.list, "list", false, "list cells and subjects")
 	fs.BoolVar(&o.quick, "quick", false, "fewer cells, subjects and rounds: three minutes")
-	fs.IntVar(&o.rounds, "rounds", 0, "`number` of rounds; 0 means 7, or 3 in a quick run")
+	fs.IntVar(&o.rounds, "rounds", 0, "`number` of rounds; 0 means 5, or 3 in a quick run")
 	fs.DurationVar(&o.measure, "measure", 0, "`time` to measure in a round; 0 means 800ms, or 400ms in a quick run")
 	fs.StringVar(&o.json, "json", "", "write everything to `file`")
 	fs.StringVar(&o.html, "html", "", "write a page with plots to `file`")
+	fs.StringVar(&o.load, "load", "auto", "load generator: c, go, or auto for C where there is a compiler")
+	fs.IntVar(&o.threads, "loadthreads", 1, "`number` of threads of the load generator in C")
+	fs.BoolVar(&o.profile, "profile", false, "show by perf where the time of an operation goes, in an extra round")
 	fs.StringVar(&o.dir, "dir", "", "make the temporary `directory` in this one")
 	fs.BoolVar(&o.strace, "strace", false, "count system calls with strace, in an extra round")
 	fs.Uint64Var(&o.seed, "seed", 0, "`seed` of the order of subjects; 0 means any")
@@ -91,8 +98,8 @@ func parseOptions(args []string) (options, error) {
 	if fs.NArg() > 0 {
 		return o, fmt.Errorf("unexpected argument %q", fs.Arg(0))
 	}
-	if o.rounds < 0 || o.measure < 0 {
-		return o, errors.New("-rounds and -measure must not be negative")
+	if o.rounds < 0 || o.measure < 0 || o.threads < 1 {
+		return o, errors.New("-rounds and -measure must not be negative, and -loadthreads must be positive")
 	}
 	if o.seed == 0 {
 		o.seed = uint64(rand.Uint32())
@@ -141,15 +148,22 @@ func bench(ctx context.Context, args []string) (err error) {
 		list(cells, l.subjects(ctx, chosen, shards))
 		return nil
 	}
-	fmt.Println("building the subjects")
-	r := &runner{lab: l, pace: p, strace: o.strace, rng: rand.New(rand.NewPCG(o.seed, 0)),
+	p.threads = o.threads
+	fmt.Println("building the load generator and the subjects")
+	load, err := l.prepareLoad(ctx, o.load)
+	if err != nil {
+		return err
+	}
+	r := &runner{lab: l, pace: p, strace: o.strace, profile: o.profile, rng: rand.New(rand.NewPCG(o.seed, 0)),
 		subjects: l.subjects(ctx, chosen, shards)}
-	return r.all(ctx, o, cells)
+	return r.all(ctx, o, cells, load)
 }
 
 // all runs all cells and writes the reports.
-func (r *runner) all(ctx context.Context, o options, cells []cell) error {
-	report := &Report{Env: environment(ctx, r.lab.dir), Seed: o.seed, Rounds: r.pace.rounds, Quick: o.quick}
+func (r *runner) all(ctx context.Context, o options, cells []cell, load string) error {
+	env := environment(ctx, r.lab.dir)
+	env.LoadGenerator = fmt.Sprintf("%s, %d thread(s)", load, r.pace.threads)
+	report := &Report{Env: env, Seed: o.seed, Rounds: r.pace.rounds, Quick: o.quick}
 	report.writeEnv(os.Stdout)
 	var total time.Duration
 	for _, c := range cells {
@@ -169,7 +183,9 @@ func (r *runner) all(ctx context.Context, o options, cells []cell) error {
 		result.write(os.Stdout)
 	}
 	report.Took = time.Since(r.progress.start)
-	wrong := report.verdict(os.Stdout)
+	report.Env.LoadEnd = loadAverage()
+	report.writeBars(os.Stdout)
+	wrong := report.wrong(os.Stdout)
 	if err := report.save(o); err != nil {
 		return err
 	}

@@ -1,12 +1,12 @@
+//go:build linux
+
 package main
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/yamanote-go/yamanote/driver"
 	"github.com/yamanote-go/yamanote/proactor"
-	"github.com/yamanote-go/yamanote/uring"
 )
 
 // nopMain is the process that measures what an operation costs that does
@@ -29,15 +29,11 @@ func nop(rt *proactor.Runtime) func() error {
 	waiter := driver.NewWaiter()
 	op := &driver.Op{Sink: waiter}
 	return func() error {
-		op.SQE = uring.SQE{}
 		op.SQE.PrepNop()
-		if err := d.Submit(context.Background(), op); err != nil {
+		if err := d.Enqueue(context.Background(), op); err != nil {
 			return err
 		}
-		if c := <-waiter.Done(); c.Res != 0 {
-			return fmt.Errorf("the result of a NOP is %d", c.Res)
-		}
-		return nil
+		return d.Await(waiter).Err()
 	}
 }
 

@@ -1,3 +1,5 @@
+//go:build linux
+
 package main
 
 import (
@@ -9,10 +11,9 @@ import (
 	"sync"
 	"syscall"
 	"time"
-	"unsafe"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
-	"sync/atomic"
+	"go.uber.org/atomic"
 
 	yfile "github.com/yamanote-go/yamanote/file"
 	"github.com/yamanote-go/yamanote/proactor"
@@ -45,7 +46,7 @@ func (w *workload) measure(rt *proactor.Runtime, prepare func(i int) func() erro
 		fail  error
 	)
 	for i := range hists {
-		hists[i] = hdrhistogram.New(100, int64(time.Minute), 2)
+		hists[i] = hdrhistogram.New(100, longest, 2)
 	}
 	for i := range w.spec.Goroutines {
 		do := prepare(i)
@@ -129,9 +130,11 @@ func readMain(w *workload) error {
 		}
 	}
 	blocks := w.spec.Size / readSize
+	// O_DIRECT wants buffers that start on a page, as large allocations do.
+	bufs := make([]byte, max(w.spec.Goroutines*readSize, 64*kib))
 	return w.measure(rt, func(i int) func() error {
 		rng := rand.New(rand.NewPCG(uint64(i), uint64(time.Now().UnixNano())))
-		buf := aligned(readSize)
+		buf := bufs[i*readSize:][:readSize:readSize]
 		return func() error {
 			off := rng.Int64N(blocks) * readSize
 			if _, err := f.ReadAt(buf, off); err != nil {
@@ -151,13 +154,6 @@ func readAll(f io.ReaderAt, size int64) error {
 		}
 	}
 	return nil
-}
-
-// aligned returns memory at an address that O_DIRECT accepts.
-func aligned(n int) []byte {
-	buf := make([]byte, n+readSize)
-	off := -int(uintptr(unsafe.Pointer(unsafe.SliceData(buf)))) & (readSize - 1)
-	return buf[off : off+n : off+n]
 }
 
 // fillBlocks writes the contents that belong at an offset of the file.

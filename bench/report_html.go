@@ -1,3 +1,5 @@
+//go:build linux
+
 package main
 
 import (
@@ -28,8 +30,9 @@ type pageData struct {
 type figure struct{ Value, Text string }
 
 type pageBar struct {
-	Cell, Subject, What, Want, Value, Class string
-	Gauge                                   template.HTML
+	Work, Cell, What, Want, Value, Class string
+	Gauge                                template.HTML
+	group                                string
 }
 
 type section struct {
@@ -72,57 +75,39 @@ func (r *Report) page() ([]byte, error) {
 }
 
 func (r *Report) figures() []figure {
-	var met, missed, open int
-	for _, c := range r.Cells {
-		for _, s := range c.Subjects {
-			for _, b := range s.Bars {
-				switch barClass(b) {
-				case "ok":
-					met++
-				case "missed":
-					missed++
-				default:
-					open++
-				}
-			}
-		}
+	counts := make(map[verdict]int)
+	for _, b := range r.barRows() {
+		counts[b.Verdict]++
 	}
-	return []figure{{fmt.Sprint(len(r.Cells)), "cells"}, {fmt.Sprint(met), "bars reached"},
-		{fmt.Sprint(missed), "bars missed"}, {fmt.Sprint(open), "not decided"}}
+	return []figure{{fmt.Sprint(len(r.Cells)), "cells"}, {fmt.Sprint(counts[met]), "bars met"},
+		{fmt.Sprint(counts[missed]), "bars missed"}, {fmt.Sprint(counts[undecided]), "too noisy to say"},
+		{fmt.Sprint(counts[notMeasured]), "not measured"}}
 }
 
-func barClass(b BarResult) string {
-	switch {
-	case b.Met:
-		return "ok"
-	case b.Value.N == 0 || b.Value.Noisy:
-		return "open"
-	}
-	return "missed"
-}
-
+// pageBars are the bars that were measured.
 func (r *Report) pageBars() []pageBar {
 	var out []pageBar
-	for _, c := range r.Cells {
-		for _, s := range c.Subjects {
-			for _, b := range s.Bars {
-				row := pageBar{Cell: c.Name, Subject: s.Name, What: string(b.Metric), Want: b.Want, Class: barClass(b)}
-				if b.To != "" {
-					row.What += " / " + b.To
-				}
-				switch row.Class {
-				case "open":
-					row.Value = b.Value.String()
-					if row.Value == "" {
-						row.Value = "not measured"
-					}
-				default:
-					row.Value = fmt.Sprintf("%.2f", b.Value.Median)
-					row.Gauge = template.HTML(gauge(b.Value.Median, b.Number, b.Limit, b.Met))
-				}
-				out = append(out, row)
-			}
+	for _, b := range r.barRows() {
+		if b.Verdict == notMeasured {
+			continue
 		}
+		row := pageBar{Work: b.Work, Cell: b.Cell, What: string(b.Metric), Want: b.Want}
+		if len(out) > 0 && out[len(out)-1].group == b.Work {
+			row.Work = ""
+		}
+		row.group = b.Work
+		if b.To != "" {
+			row.What += " / " + b.To
+		}
+		switch b.Verdict {
+		case undecided:
+			row.Class, row.Value = "open", b.Value.String()
+		default:
+			row.Class = string(b.Verdict)
+			row.Value = fmt.Sprintf("%.2f", b.Value.Median)
+			row.Gauge = template.HTML(gauge(b.Value.Median, b.Number, b.Limit, b.Verdict == met))
+		}
+		out = append(out, row)
 	}
 	return out
 }

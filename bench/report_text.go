@@ -1,3 +1,5 @@
+//go:build linux
+
 package main
 
 import (
@@ -83,7 +85,7 @@ func table(out io.Writer, rows [][]string) {
 
 // write writes what was found out in a cell.
 func (c *CellReport) write(out io.Writer) {
-	fmt.Fprintf(out, "\n%s  (load average %s", c.Name, c.Load)
+	fmt.Fprintf(out, "\n%s  (load average %s to %s", c.Name, c.Load, c.LoadEnd)
 	if c.Rate > 0 {
 		fmt.Fprintf(out, ", %s %s/s", bigNumber(c.Rate), c.Unit)
 	}
@@ -98,6 +100,9 @@ func (c *CellReport) write(out io.Writer) {
 		c.writeBusy(out)
 	}
 	for _, s := range c.Subjects {
+		for _, text := range c.remarks(s) {
+			fmt.Fprintf(out, "  ! %s: %s\n", s.Name, text)
+		}
 		for _, b := range s.Bars {
 			fmt.Fprintf(out, "  %s: %v\n", s.Name, b)
 		}
@@ -125,7 +130,7 @@ func (s *SubjectReport) absent() []string {
 func (c *CellReport) writeBusy(out io.Writer) {
 	to := "/" + base(c.Kind)
 	rows := [][]string{{"subject", c.Unit + "/s", to, "CPU µs", "per CPU s " + to, "p50", "p99", "p99.9",
-		"vol. sw.", "invol.", "ring calls", "threads", "RSS"}}
+		"switches", "ring calls", "busy", "load busy", "threads", "RSS"}}
 	var apart [][]string
 	for _, s := range c.Subjects {
 		if row := s.absent(); row != nil {
@@ -142,9 +147,10 @@ func (c *CellReport) writeBusy(out io.Writer) {
 			latency(med(func(a Sample) float64 { return float64(a.Latency.P50) })),
 			latency(med(func(a Sample) float64 { return float64(a.Latency.P99) })),
 			latency(med(func(a Sample) float64 { return float64(a.Latency.P999) })),
-			perOp(med(func(a Sample) float64 { return a.Vol })),
-			perOp(med(func(a Sample) float64 { return a.Invol })),
+			perOp(med(func(a Sample) float64 { return a.Vol + a.Invol })),
 			perOp(med(func(a Sample) float64 { return a.Syscalls })),
+			fmt.Sprintf("%.2f", med(func(a Sample) float64 { return a.Busy })),
+			part(med(func(a Sample) float64 { return a.LoadBusy })),
 			fmt.Sprintf("%.0f", med(func(a Sample) float64 { return float64(a.Threads) })),
 			bytesName(med(func(a Sample) float64 { return float64(a.RSS) })),
 		}
@@ -205,6 +211,14 @@ func latency(ns float64) string {
 	return fmt.Sprintf("%.0fns", ns)
 }
 
+// part shows a part of a processor, none for what has no load generator.
+func part(x float64) string {
+	if x <= 0 {
+		return "–"
+	}
+	return fmt.Sprintf("%.2f", x)
+}
+
 func perOp(x float64) string {
 	if x < 0 {
 		return "–"
@@ -228,32 +242,55 @@ func bytesName(x float64) string {
 func (r *Report) writeEnv(out io.Writer) {
 	e := r.Env
 	fmt.Fprintf(out, "%s\n%s, %d cores, Linux %s, %s, GOMAXPROCS %d, commit %s, load average %s\n"+
-		"temporary files on %s, RLIMIT_NOFILE %d, %d rounds, seed %d\n",
+		"load: %s; temporary files on %s, RLIMIT_NOFILE %d, %d rounds, seed %d\n",
 		e.Command, e.CPU, e.Cores, e.Kernel, e.GoVersion, e.GOMAXPROCS, e.Commit, e.Load,
-		e.FileSystem, e.Files, r.Rounds, r.Seed)
+		e.LoadGenerator, e.FileSystem, e.Files, r.Rounds, r.Seed)
 }
 
-// verdict counts the bars, and says whether data were wrong.
-func (r *Report) verdict(out io.Writer) (wrong bool) {
-	var met, missed, open int
+// wrong lists the subjects whose data were wrong, and says whether there are
+// any.
+func (r *Report) wrong(out io.Writer) bool {
+	found := false
 	for _, c := range r.Cells {
 		for _, s := range c.Subjects {
 			if s.Wrong {
 				fmt.Fprintf(out, "%s: %s: %s\n", c.Name, s.Name, s.Error)
-				wrong = true
-			}
-			for _, b := range s.Bars {
-				switch {
-				case b.Met:
-					met++
-				case b.Value.N == 0 || b.Value.Noisy:
-					open++
-				default:
-					missed++
-				}
+				found = true
 			}
 		}
 	}
-	fmt.Fprintf(out, "\n%d bars reached, %d missed, %d not decided, in %v\n", met, missed, open, r.Took.Round(time.Second))
-	return wrong
+	return found
+}
+
+// writeBars writes each bar with what was made of it.
+func (r *Report) writeBars(out io.Writer) {
+	counts := make(map[verdict]int)
+	fmt.Fprintf(out, "\nbars, for %s\n", ourName)
+	var rows [][]string
+	last := ""
+	for _, b := range r.barRows() {
+		counts[b.Verdict]++
+		work := b.Work
+		if work == last {
+			work = ""
+		}
+		last = b.Work
+		what := string(b.Metric)
+		if b.To != "" {
+			what += " / " + b.To
+		}
+		value := ""
+		switch b.Verdict {
+		case undecided:
+			value = b.Value.String()
+		case met, missed:
+			value = fmt.Sprintf("%.2f", b.Value.Median)
+		case notMeasured:
+			continue
+		}
+		rows = append(rows, []string{work, b.Cell, what, b.Want, value, string(b.Verdict)})
+	}
+	table(out, rows)
+	fmt.Fprintf(out, "%d met, %d missed, %d noisy, %d not measured, in %v\n",
+		counts[met], counts[missed], counts[undecided], counts[notMeasured], r.Took.Round(time.Second))
 }

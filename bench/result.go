@@ -1,3 +1,5 @@
+//go:build linux
+
 package main
 
 import (
@@ -15,12 +17,55 @@ type Report struct {
 	Cells  []*CellReport
 }
 
+// crowded reports whether others kept the machine busy while a subject was
+// measured.
+func (s *SubjectReport) crowded() bool {
+	return s.median(func(a Sample) float64 { return a.Others }) > crowded
+}
+
+// loadBound reports whether the load generator was the limit in most rounds.
+func (c *CellReport) loadBound(s *SubjectReport) bool {
+	n := 0
+	if c.Kind != kindEcho && c.Kind != kindRecv && c.Kind != kindSend {
+		return false
+	}
+	for _, a := range s.Samples {
+		if a.loadBound(c.Threads) {
+			n++
+		}
+	}
+	return 2*n > len(s.Samples)
+}
+
+// behind reports whether a subject did not keep up with an open loop.
+func (s *SubjectReport) behind() bool {
+	return s.median(func(a Sample) float64 { return float64(a.Unsent) / float64(max(1, a.Unsent+a.Ops)) }) > 0.01
+}
+
+// remarks says what has to be known of a subject's numbers.
+func (c *CellReport) remarks(s *SubjectReport) []string {
+	var out []string
+	if s.crowded() {
+		out = append(out, fmt.Sprintf("measured while others used %.2f processors",
+			s.median(func(a Sample) float64 { return a.Others })))
+	}
+	if c.loadBound(s) {
+		out = append(out, "the load generator was the limit, not the server")
+	}
+	if s.behind() {
+		out = append(out, "did not keep up with the rate")
+	}
+	return out
+}
+
 // CellReport is what was found out in a cell.
 type CellReport struct {
 	cell
 	Group    string
 	Unit     string
+	Threads  int     // of the load generator
 	Load     string  // average before the cell
+	LoadEnd  string  // and after
 	Rate     float64 `json:",omitempty"` // operations a second, where it was fixed
 	Skipped  string  `json:",omitempty"` // why the cell was not run
 	Subjects []*SubjectReport
@@ -38,6 +83,7 @@ type SubjectReport struct {
 	Ratios  map[metric]Ratio   // to the base
 	Bars    []BarResult        `json:",omitempty"`
 	Calls   map[string]float64 `json:",omitempty"` // system calls for an operation, as strace counts them
+	Profile Profile            `json:",omitzero"`  // where the time of an operation goes
 }
 
 // Ratio is how a subject compares to another in the rounds of a cell.
@@ -52,39 +98,11 @@ func (r Ratio) String() string {
 	case r.N == 0:
 		return ""
 	case r.Noisy && r.N < minRounds:
-		return fmt.Sprintf("too few rounds (%.2f–%.2f)", r.Smallest, r.Largest)
+		return "too few rounds"
 	case r.Noisy:
 		return fmt.Sprintf("noisy (%.2f–%.2f)", r.Smallest, r.Largest)
 	}
 	return fmt.Sprintf("%.2f [%.2f–%.2f]", r.Median, r.Q1, r.Q3)
-}
-
-// BarResult is a bar and what was reached.
-type BarResult struct {
-	Metric metric
-	To     string // the subject that it is compared to
-	Want   string
-	Number float64 // of Want
-	Limit  float64 `json:",omitempty"`
-	Value  Ratio
-	Met    bool
-}
-
-func (b BarResult) String() string {
-	name := string(b.Metric)
-	if b.To != "" {
-		name += " / " + b.To
-	}
-	verdict := "missed"
-	switch {
-	case b.Value.N == 0:
-		return fmt.Sprintf("bar %s %s: not measured", name, b.Want)
-	case b.Value.Noisy:
-		return fmt.Sprintf("bar %s %s: %v", name, b.Want, b.Value)
-	case b.Met:
-		verdict = "ok"
-	}
-	return fmt.Sprintf("bar %s %s: %.2f %s", name, b.Want, b.Value.Median, verdict)
 }
 
 // find returns a subject of the cell, or nil.
@@ -109,32 +127,13 @@ func (c *CellReport) finish() {
 			}
 		}
 		s.Bars = nil
-		if !s.Ours {
+		if s.Name != ourName {
 			continue
 		}
 		for _, b := range barsOf(c.cell) {
 			s.Bars = append(s.Bars, c.judge(s, b))
 		}
 	}
-}
-
-func (c *CellReport) judge(s *SubjectReport, b bar) BarResult {
-	r := BarResult{Metric: b.metric, To: b.to, Want: b.want(), Number: max(b.least, b.most), Limit: b.limit}
-	switch {
-	case b.metric.absolute():
-		r.Value = Ratio{Summary: s.summary(b.metric.of)}
-		// A number that must be zero is not made better by its spread.
-		r.Met = r.Value.N > 0 && b.met(r.Value.Largest)
-		r.Value.Median = r.Value.Largest
-		return r
-	case b.to == "":
-		r.To = base(c.Kind)
-	}
-	if other := c.find(r.To); other != nil {
-		r.Value = ratio(b.metric, s, other)
-	}
-	r.Met = r.Value.N > 0 && !r.Value.Noisy && b.met(r.Value.Median)
-	return r
 }
 
 // ratio divides what two subjects did in the same rounds.

@@ -1,3 +1,5 @@
+//go:build linux
+
 package main
 
 import (
@@ -17,7 +19,9 @@ type runner struct {
 	subjects []subject
 	rng      *rand.Rand
 	strace   bool
+	profile  bool
 	progress *progress
+	closed   map[string]float64 // messages a second of the standard library in closed loops
 }
 
 // entrant is a subject in a cell.
@@ -35,14 +39,10 @@ func (e *entrant) fail(err error) {
 
 func (e *entrant) ready() bool { return e.session != nil && e.report.Error == "" }
 
-// openRate is the load of open loops, as a part of what the standard library
-// reaches in a closed one.
-const openRate = 0.6
-
 // run runs a cell: all its subjects in each round, in random order. The
 // servers live as long as the cell.
 func (r *runner) run(ctx context.Context, c cell) (*CellReport, error) {
-	report := &CellReport{cell: c, Group: c.group(), Unit: c.unit(), Load: loadAverage()}
+	report := &CellReport{cell: c, Group: c.group(), Unit: c.unit(), Threads: r.pace.threads, Load: loadAverage()}
 	if report.Skipped = impossible(c); report.Skipped != "" {
 		return report, nil
 	}
@@ -58,7 +58,7 @@ func (r *runner) run(ctx context.Context, c cell) (*CellReport, error) {
 		return nil, err
 	}
 	if c.Kind == kindOpen {
-		if report.Rate, err = r.calibrate(ctx, c, entrants); err != nil {
+		if report.Rate, err = r.rate(ctx, c, entrants); err != nil {
 			return nil, err
 		}
 	}
@@ -68,8 +68,12 @@ func (r *runner) run(ctx context.Context, c cell) (*CellReport, error) {
 	default:
 		r.rounds(ctx, c, entrants, report.Rate)
 	}
+	report.LoadEnd = loadAverage()
 	if r.strace {
 		r.traceAll(ctx, c, entrants, report.Rate)
+	}
+	if r.profile {
+		r.profileAll(ctx, c, entrants, report)
 	}
 	for _, e := range entrants {
 		if e.session != nil {
@@ -119,6 +123,17 @@ func (r *runner) enter(ctx context.Context, c cell, report *CellReport) ([]*entr
 	return entrants, nil
 }
 
+// pids returns the processes of a cell's sessions.
+func pids(entrants []*entrant) []int {
+	var out []int
+	for _, e := range entrants {
+		if e.session != nil && e.session.pid() != 0 && e.report.Error == "" {
+			out = append(out, e.session.pid())
+		}
+	}
+	return out
+}
+
 // rounds runs the rounds of a cell.
 func (r *runner) rounds(ctx context.Context, c cell, entrants []*entrant, rate float64) {
 	for round := range r.pace.rounds {
@@ -128,7 +143,15 @@ func (r *runner) rounds(ctx context.Context, c cell, entrants []*entrant, rate f
 				continue
 			}
 			r.progress.show(c.Name, fmt.Sprintf("round %d of %d, %s", round+1, r.pace.rounds, e.subject.Name))
-			sample, err := e.session.run(ctx, c, r.pace, rate)
+			alive := pids(entrants)
+			busy, err := startBusy(alive)
+			var sample Sample
+			if err == nil {
+				sample, err = e.session.run(ctx, c, r.pace, rate)
+			}
+			if err == nil {
+				sample.Others, err = busy.others(alive)
+			}
 			if ctx.Err() != nil {
 				return
 			}
@@ -173,19 +196,32 @@ func (r *runner) together(ctx context.Context, c cell, entrants []*entrant) {
 	}
 }
 
-// calibrate returns the rate of an open loop.
-func (r *runner) calibrate(ctx context.Context, c cell, entrants []*entrant) (float64, error) {
-	closed := c
-	closed.Kind = kindEcho
-	for _, e := range entrants {
-		if e.subject.Name != base(c.Kind) || !e.ready() {
-			continue
-		}
-		r.progress.show(c.Name, "looking for the rate")
-		sample, err := e.session.run(ctx, closed, r.pace, 0)
-		return openRate * sample.Throughput, err
+// rate returns the rate of an open loop: a part of what the standard library
+// reaches in a closed one, which is measured once for all cells alike.
+func (r *runner) rate(ctx context.Context, c cell, entrants []*entrant) (float64, error) {
+	key := fmt.Sprint(c.Size, c.Conns, c.Pinned)
+	if r.closed == nil {
+		r.closed = make(map[string]float64)
 	}
-	return 0, errors.New("no standard library to find a rate by")
+	if r.closed[key] == 0 {
+		closed := c
+		closed.Kind = kindEcho
+		for _, e := range entrants {
+			if e.subject.Name != base(c.Kind) || !e.ready() {
+				continue
+			}
+			r.progress.show(c.Name, "looking for the rate")
+			sample, err := e.session.run(ctx, closed, r.pace, 0)
+			if err != nil {
+				return 0, err
+			}
+			r.closed[key] = sample.Throughput
+		}
+	}
+	if r.closed[key] == 0 {
+		return 0, errors.New("no standard library to find a rate by")
+	}
+	return c.Part * r.closed[key], nil
 }
 
 // traceAll counts the system calls of the servers in a short extra round.
@@ -217,14 +253,14 @@ func (r *runner) estimate(c cell) time.Duration {
 	each := r.pace.warm + r.pace.measure + start
 	switch c.Kind {
 	case kindIdle:
-		return r.pace.idle + 2*time.Second
+		return r.pace.idle + 2*time.Second + time.Duration(n*c.Conns)*100*time.Microsecond
 	case kindRecv, kindSend:
 		each = 700 * time.Millisecond
 	default:
 		each += time.Duration(c.Conns) * 50 * time.Microsecond
 	}
 	if r.strace && c.network() {
-		each += each/time.Duration(r.pace.rounds) + 500*time.Millisecond/time.Duration(r.pace.rounds)
+		each += (each + 500*time.Millisecond) / time.Duration(r.pace.rounds)
 	}
 	return time.Duration(n) * (start + time.Duration(r.pace.rounds)*each)
 }

@@ -1,3 +1,5 @@
+//go:build linux
+
 package main
 
 import (
@@ -38,13 +40,12 @@ func (f *runtimeFlags) open() (*proactor.Runtime, error) {
 		return nil, nil
 	}
 	cfg := proactor.Config{Mode: proactor.ModeRing, Shards: f.shards}
-	for _, s := range proactor.Strategies() {
-		if s.String() == f.strategy {
-			cfg.Strategy = s
-			return proactor.New(cfg)
-		}
+	s, err := proactor.ParseStrategy(f.strategy)
+	if err != nil {
+		return nil, err
 	}
-	return nil, fmt.Errorf("no strategy %q", f.strategy)
+	cfg.Strategy = s
+	return proactor.New(cfg)
 }
 
 // describe is what the runtime stands on, in a line.

@@ -1,3 +1,5 @@
+//go:build linux
+
 package main
 
 import (
@@ -53,13 +55,10 @@ func (s *server) strace(ctx context.Context, c cell, p pace, rate float64) (map[
 		return nil, err
 	}
 	if c.Kind == kindIdle {
-		return parseTimes(text, attached.Add(settleTime)), os.Remove(out)
+		return parseTimes(text, attached.Add(3*settleTime)), os.Remove(out)
 	}
-	return parseStrace(text, float64(r.Ops)), os.Remove(out)
+	return parseStrace(text, float64(r.Work)), os.Remove(out)
 }
-
-// settleTime is how long a traced server needs to fall asleep again.
-const settleTime = time.Second
 
 // parseTimes counts the system calls that began after a time, in what strace
 // -f -ttt writes.

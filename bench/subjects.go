@@ -1,13 +1,19 @@
+//go:build linux
+
 package main
 
 import (
+	"cmp"
 	"context"
 	"embed"
 	"fmt"
+	"math/bits"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -29,6 +35,7 @@ type subject struct {
 type session interface {
 	backend() string
 	run(ctx context.Context, c cell, p pace, rate float64) (Sample, error)
+	pid() int // of a process that lives as long as the session; 0 if there is none
 	close()
 }
 
@@ -43,10 +50,11 @@ func base(k kind) string {
 
 // lab is what subjects need to run.
 type lab struct {
-	self string // the bench's own program
-	dir  string // for temporary files, removed at the end
-	data string // the file that is read; made when first needed
-	size int64
+	self  string // the bench's own program
+	cLoad string // the load generator in C; empty if it could not be built
+	dir   string // for temporary files, removed at the end
+	data  string // the file that is read; made when first needed
+	size  int64
 }
 
 //go:embed c
@@ -56,14 +64,7 @@ var cSources embed.FS
 // built, if its name is chosen.
 func (l *lab) subjects(ctx context.Context, chosen *regexp.Regexp, shards bool) []subject {
 	all := []subject{l.goSubject("std", runtimeFlags{std: true}), l.channels()}
-	for _, s := range proactor.Strategies() {
-		for _, n := range []int{1, 2} {
-			if n > 1 && !shards {
-				continue
-			}
-			all = append(all, l.goSubject(fmt.Sprintf("yamanote-%v-%d", s, n), runtimeFlags{strategy: s.String(), shards: n}))
-		}
-	}
+	all = append(all, l.ours(chosen, shards)...)
 	all = append(all, l.cSubject(ctx, chosen, "c-epoll", "epoll.c"),
 		l.cSubject(ctx, chosen, "c-uring", "uring.c", "-luring"),
 		l.peer(ctx, chosen, "gnet", "github.com/panjf2000/gnet/v2@v2.9.7"),
@@ -76,6 +77,59 @@ func (l *lab) subjects(ctx context.Context, chosen *regexp.Regexp, shards bool) 
 		}
 	}
 	return out
+}
+
+// ourName is the subject by which the bars are judged: our runtime as a
+// program gets it by default, with one ring.
+const ourName = "yamanote"
+
+// ours returns our runtime in each strategy, and with each number of rings up
+// to the number of processors. The default strategy comes first.
+func (l *lab) ours(chosen *regexp.Regexp, shards bool) []subject {
+	preset, err := defaultStrategy()
+	strategies := proactor.Strategies()
+	slices.SortStableFunc(strategies, func(a, b proactor.Strategy) int {
+		return cmp.Compare(btoi(a != preset), btoi(b != preset))
+	})
+	var out []subject
+	for _, s := range strategies {
+		for n := 1; n <= runtime.NumCPU(); n *= 2 {
+			name := ourName
+			if s != preset {
+				name += "-" + s.String()
+			}
+			if n > 1 {
+				name += fmt.Sprintf("-%d", n)
+			}
+			if !shards && name != ourName {
+				continue
+			}
+			one := l.goSubject(name, runtimeFlags{strategy: s.String(), shards: n})
+			if err != nil {
+				one.Missing = err.Error()
+			}
+			out = append(out, one)
+		}
+	}
+	return out
+}
+
+func btoi(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// defaultStrategy asks a runtime, which also shows whether this machine gives
+// us a ring.
+func defaultStrategy() (proactor.Strategy, error) {
+	rt, err := proactor.New(proactor.Config{Mode: proactor.ModeRing, Shards: 1})
+	if err != nil {
+		return 0, err
+	}
+	s := rt.Backend().Strategy
+	return s, rt.Shutdown(context.Background())
 }
 
 // goSubject is the standard library or our runtime, in a process that is this
@@ -154,7 +208,7 @@ func (l *lab) cSubject(ctx context.Context, chosen *regexp.Regexp, name, source 
 	s := subject{Name: name, suits: networkOnly}
 	s.open = func(ctx context.Context, c cell, p pace) (session, error) {
 		size := bufSize(c)
-		count := max(16, min(1024, 4*mib/size))
+		count := 1 << bits.Len(uint(max(8, min(512, 2*mib/size)))) // a ring's size is a power of two
 		return l.startServer(ctx, c, false, []string{l.path(name), mode(c.Kind), fmt.Sprint(size), fmt.Sprint(count)})
 	}
 	if !chosen.MatchString(name) {
@@ -179,7 +233,7 @@ func (l *lab) compile(ctx context.Context, name, source string, libs ...string) 
 			return err
 		}
 	}
-	argv := []string{"gcc", "-O2", "-o", l.path(name), l.path(source)}
+	argv := []string{"gcc", "-O2", "-Wall", "-o", l.path(name), l.path(source)}
 	return command(ctx, append(argv, libs...)...)
 }
 

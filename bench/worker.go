@@ -1,3 +1,5 @@
+//go:build linux
+
 package main
 
 import (
@@ -45,6 +47,8 @@ func (w *worker) backend() string { return w.name }
 
 func (w *worker) close() {}
 
+func (w *worker) pid() int { return 0 }
+
 func (w *worker) run(ctx context.Context, c cell, p pace, _ float64) (Sample, error) {
 	spec := workerSpec{Direct: c.Direct, Goroutines: c.Conns, Warm: p.warm, Measure: p.measure}
 	if c.Kind == kindRead {
@@ -77,7 +81,7 @@ func (w *worker) run(ctx context.Context, c cell, p pace, _ float64) (Sample, er
 		return Sample{}, errors.New(r.Error)
 	}
 	w.name = r.Backend
-	s := newSample(r.Ops, r.Seconds, r.Usage, r.Latency)
+	s := newSample(r.Ops, r.Ops, r.Seconds, r.Usage, r.Latency)
 	if r.Syscalls >= 0 && r.Ops > 0 {
 		s.Syscalls = float64(r.Syscalls) / float64(r.Ops)
 	}

@@ -1,4 +1,4 @@
-/* What both C servers share: the listening socket, the hello line, the bytes
+/* What the C programs share: the listening socket, the hello line, the bytes
  * that a source sends. */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -34,7 +34,7 @@ static void make_pattern(void)
 	}
 }
 
-static enum mode parse_mode(const char *s)
+__attribute__((unused)) static enum mode parse_mode(const char *s)
 {
 	if (!strcmp(s, "echo"))
 		return ECHO_BACK;
@@ -46,7 +46,7 @@ static enum mode parse_mode(const char *s)
 	exit(2);
 }
 
-static int listen_loopback(const char *backend)
+__attribute__((unused)) static int listen_loopback(const char *backend)
 {
 	struct sockaddr_in sa = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	socklen_t len = sizeof(sa);
