@@ -462,3 +462,21 @@ func TestLoadArgs(t *testing.T) {
 		require.Error(t, err)
 	}
 }
+
+// A peer that stalls, or keeps descriptors of connections that have ended, is
+// not admitted; ours and the others are.
+func TestAdmission(t *testing.T) {
+	l := newLab(t, "auto")
+	require.NoError(t, l.admit(t.Context(), stdSubject(t, "auto")))
+	bad := subject{Name: "bad", open: func(ctx context.Context, c cell, _ pace) (session, error) {
+		// A sink answers nothing until the end.
+		return l.startServer(ctx, c, false, []string{l.self, "serve", "-std", "-mode=sink"})
+	}}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	require.Error(t, l.admit(ctx, bad))
+	require.Regexp(t, `^github.com/panjf2000/gnet/v2@v2\.`, moduleVersion("gnet"))
+	for name := range modules {
+		require.Contains(t, moduleVersion(name), "@v", "go.mod has a version of every peer")
+	}
+}

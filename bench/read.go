@@ -116,9 +116,12 @@ func readMain(w *workload) error {
 		flag |= syscall.O_DIRECT
 	}
 	var f io.ReaderAt
-	if rt == nil {
+	switch {
+	case w.flags.dshulyak:
+		f, err = openDshulyak(w.spec.File, flag)
+	case rt == nil:
 		f, err = os.OpenFile(w.spec.File, flag, 0)
-	} else {
+	default:
 		f, err = yfile.OpenConfig{Runtime: rt}.OpenFile(w.spec.File, flag, 0)
 	}
 	if err != nil {

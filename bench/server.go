@@ -16,12 +16,14 @@ import (
 // runtimeFlags are what our own runtime is started with in a child process.
 type runtimeFlags struct {
 	std      bool
+	dshulyak bool // for files
 	strategy string
 	shards   int
 }
 
 func (f *runtimeFlags) register(fs *flag.FlagSet) {
 	fs.BoolVar(&f.std, "std", false, "the standard library")
+	fs.BoolVar(&f.dshulyak, "dshulyak", false, "github.com/dshulyak/uring")
 	fs.StringVar(&f.strategy, "strategy", "", "strategy of the drivers")
 	fs.IntVar(&f.shards, "shards", 1, "number of rings")
 }
@@ -36,7 +38,7 @@ func (f *runtimeFlags) args() []string {
 
 // open starts the runtime; nil for the standard library.
 func (f *runtimeFlags) open() (*proactor.Runtime, error) {
-	if f.std {
+	if f.std || f.dshulyak {
 		return nil, nil
 	}
 	cfg := proactor.Config{Mode: proactor.ModeRing, Shards: f.shards}

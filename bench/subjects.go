@@ -67,9 +67,9 @@ func (l *lab) subjects(ctx context.Context, chosen *regexp.Regexp, shards bool) 
 	all = append(all, l.ours(chosen, shards)...)
 	all = append(all, l.cSubject(ctx, chosen, "c-epoll", "epoll.c"),
 		l.cSubject(ctx, chosen, "c-uring", "uring.c", "-luring"),
-		l.peer(ctx, chosen, "gnet", "github.com/panjf2000/gnet/v2@v2.9.7"),
-		l.peer(ctx, chosen, "netpoll", "github.com/cloudwego/netpoll@v0.7.2"),
-		l.fio("io_uring"), l.fio("psync"))
+		l.peer(ctx, chosen, "gnet"), l.peer(ctx, chosen, "netpoll"),
+		l.peer(ctx, chosen, "gain", "-tags=gain", "-ldflags=-checklinkname=0"), l.peer(ctx, chosen, "gouring"),
+		l.dshulyak(), l.fio("io_uring"), l.fio("psync"))
 	var out []subject
 	for _, s := range all {
 		if s.Name == "std" || s.Name == "channels" || chosen.MatchString(s.Name) {
@@ -235,25 +235,4 @@ func (l *lab) compile(ctx context.Context, name, source string, libs ...string) 
 	}
 	argv := []string{"gcc", "-O2", "-Wall", "-o", l.path(name), l.path(source)}
 	return command(ctx, append(argv, libs...)...)
-}
-
-// peer is an echo server on another Go library. It is a program of its own.
-func (l *lab) peer(ctx context.Context, chosen *regexp.Regexp, name, version string) subject {
-	s := subject{Name: name}
-	s.suits = func(c cell) bool { return c.network() && mode(c.Kind) == "echo" }
-	s.open = func(ctx context.Context, c cell, p pace) (session, error) {
-		sess, err := l.startServer(ctx, c, false, []string{l.path(name), mode(c.Kind)})
-		if err == nil {
-			sess.hello.Backend += ", " + version
-		}
-		return sess, err
-	}
-	if !chosen.MatchString(name) {
-		return s
-	}
-	err := command(ctx, "go", "build", "-o", l.path(name), "github.com/yamanote-go/yamanote/bench/peer/"+name)
-	if err != nil {
-		s.Missing = fmt.Sprintf("not built: %v", err)
-	}
-	return s
 }

@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"os"
 )
 
@@ -131,4 +132,15 @@ func source(c io.ReadWriter, pattern []byte) {
 		}
 		left -= uint64(n)
 	}
+}
+
+// FreeAddr returns an address on the loopback that was free a moment ago, for
+// libraries that do not say which port the kernel has chosen.
+func FreeAddr() (string, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	defer l.Close()
+	return l.Addr().String(), nil
 }

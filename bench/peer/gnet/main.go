@@ -5,12 +5,10 @@ package main
 
 import (
 	"fmt"
-	"net"
 	"os"
 	"runtime"
 
 	"github.com/panjf2000/gnet/v2"
-	"github.com/panjf2000/gnet/v2/pkg/logging"
 
 	"github.com/yamanote-go/yamanote/bench/internal/control"
 )
@@ -38,28 +36,28 @@ func (s *server) OnTraffic(c gnet.Conn) gnet.Action {
 	return gnet.None
 }
 
+// silent is a logger that says nothing: standard output is for the bench.
+type silent struct{}
+
+func (silent) Debugf(string, ...any) {}
+func (silent) Infof(string, ...any)  {}
+func (silent) Warnf(string, ...any)  {}
+func (silent) Errorf(string, ...any) {}
+func (silent) Fatalf(format string, args ...any) {
+	control.Fatal(fmt.Errorf(format, args...))
+}
+
 func main() {
 	if len(os.Args) < 2 || os.Args[1] != control.Echo {
 		control.Fatal(fmt.Errorf("only echo is built"))
 	}
-	addr, err := freeAddr()
+	addr, err := control.FreeAddr()
 	if err != nil {
 		control.Fatal(err)
 	}
 	loops := runtime.GOMAXPROCS(0)
 	s := &server{addr: addr, backend: fmt.Sprintf("gnet, %d event loop(s)", loops)}
 	err = gnet.Run(s, "tcp://"+addr, gnet.WithNumEventLoop(loops), gnet.WithTCPNoDelay(gnet.TCPNoDelay),
-		gnet.WithLogLevel(logging.FatalLevel))
+		gnet.WithLogger(silent{}))
 	control.Fatal(err)
-}
-
-// freeAddr returns an address that was free a moment ago: gnet does not say
-// which port the kernel has chosen.
-func freeAddr() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	defer l.Close()
-	return l.Addr().String(), nil
 }
