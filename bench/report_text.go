@@ -112,6 +112,7 @@ func (c *CellReport) write(out io.Writer) {
 			fmt.Fprintf(out, "  %s: strace: %s\n", s.Name, showCalls(s.Calls))
 		}
 	}
+	c.writeProfile(out)
 }
 
 // absent returns the row of a subject that has no samples, or nil.

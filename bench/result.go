@@ -61,14 +61,16 @@ func (c *CellReport) remarks(s *SubjectReport) []string {
 // CellReport is what was found out in a cell.
 type CellReport struct {
 	cell
-	Group    string
-	Unit     string
-	Threads  int     // of the load generator
-	Load     string  // average before the cell
-	LoadEnd  string  // and after
-	Rate     float64 `json:",omitempty"` // operations a second, where it was fixed
-	Skipped  string  `json:",omitempty"` // why the cell was not run
-	Subjects []*SubjectReport
+	Group   string
+	Unit    string
+	Threads int    // of the load generator
+	Load    string // average before the cell
+	LoadEnd string // and after
+
+	ProfileError string  `json:",omitempty"` // why a profile is missing
+	Rate         float64 `json:",omitempty"` // operations a second, where it was fixed
+	Skipped      string  `json:",omitempty"` // why the cell was not run
+	Subjects     []*SubjectReport
 }
 
 // SubjectReport is how one subject did in a cell.

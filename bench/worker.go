@@ -19,6 +19,7 @@ type worker struct {
 	lab  *lab
 	argv []string
 	name string // what it stands on, once it has said so
+	last int    // the process of the last round
 }
 
 // workerSpec tells a worker what to do; it is its last argument, in JSON.
@@ -67,6 +68,7 @@ func (w *worker) run(ctx context.Context, c cell, p pace, _ float64) (Sample, er
 	if err != nil {
 		return Sample{}, err
 	}
+	w.last = ch.pid()
 	var r workerResult
 	err = ch.read(&r)
 	if e := ch.end(); err == nil {
