@@ -27,8 +27,11 @@ type child struct {
 	cmd   *exec.Cmd
 	stdin io.WriteCloser
 	lines *bufio.Scanner
-	log   *tail // its standard error
+	log   *head // its standard error
 	stop  func() bool
+
+	once  sync.Once // around waiting
+	ended error
 }
 
 // anyCPU is where a child runs that is not pinned.
@@ -37,7 +40,7 @@ const anyCPU = -1
 // startChild starts a process, on one CPU only if cpu is not anyCPU, and kills
 // it when ctx ends.
 func startChild(ctx context.Context, cpu int, env []string, argv ...string) (*child, error) {
-	c := &child{cmd: exec.Command(argv[0], argv[1:]...), log: new(tail)}
+	c := &child{cmd: exec.Command(argv[0], argv[1:]...), log: new(head)}
 	c.cmd.Env = append(os.Environ(), env...)
 	c.cmd.Stderr = c.log
 	// A Ctrl-C is ours to handle.
@@ -86,6 +89,7 @@ func (c *child) read(v any) error {
 		if err == nil {
 			err = io.ErrUnexpectedEOF
 		}
+		_ = c.end() // it has said all that it has to say
 		return c.explain(err)
 	}
 	return json.Unmarshal(c.lines.Bytes(), v)
@@ -99,7 +103,7 @@ func (c *child) ask(v any) error {
 	return c.read(v)
 }
 
-// explain adds what the child has last said on standard error.
+// explain adds what the child has said on standard error.
 func (c *child) explain(err error) error {
 	if text := c.log.String(); text != "" {
 		return fmt.Errorf("%w (%s)", err, text)
@@ -109,34 +113,35 @@ func (c *child) explain(err error) error {
 
 // end has the child end, by force if it does not do so by itself.
 func (c *child) end() error {
-	_ = c.stdin.Close()
-	timer := time.AfterFunc(2*time.Second, func() { _ = c.cmd.Process.Kill() })
-	defer timer.Stop()
-	err := c.cmd.Wait()
-	c.stop()
-	return err
+	c.once.Do(func() {
+		_ = c.stdin.Close()
+		timer := time.AfterFunc(2*time.Second, func() { _ = c.cmd.Process.Kill() })
+		defer timer.Stop()
+		c.ended = c.cmd.Wait()
+		c.stop()
+	})
+	return c.ended
 }
 
-// tail keeps the end of what is written to it.
-type tail struct {
+// head keeps the beginning of what is written to it: a crash says at first
+// what it is about.
+type head struct {
 	mu  sync.Mutex
 	buf []byte
 }
 
-const tailSize = 2000
+const headSize = 200
 
-func (t *tail) Write(b []byte) (int, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.buf = append(t.buf, b...)
-	if over := len(t.buf) - tailSize; over > 0 {
-		t.buf = append(t.buf[:0], t.buf[over:]...)
-	}
+func (h *head) Write(b []byte) (int, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.buf = append(h.buf, b[:min(len(b), headSize-len(h.buf))]...)
 	return len(b), nil
 }
 
-func (t *tail) String() string {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return strings.TrimSpace(string(bytes.ToValidUTF8(t.buf, nil)))
+// String returns it in one line.
+func (h *head) String() string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return strings.Join(strings.Fields(string(bytes.ToValidUTF8(h.buf, nil))), " ")
 }

@@ -20,6 +20,7 @@ var pageTemplate string
 type pageData struct {
 	*Report
 	Figures  []figure
+	Dots     template.HTML
 	Bars     []pageBar
 	Sections []section
 	Heat     heat
@@ -53,7 +54,7 @@ type heatRow struct {
 
 type heatCell struct {
 	Text, Class string
-	Colour      template.CSS
+	Style       template.CSS
 }
 
 // page returns the report as a page that needs nothing else.
@@ -64,6 +65,7 @@ func (r *Report) page() ([]byte, error) {
 	}
 	data := pageData{Report: r, Bars: r.pageBars(), Sections: r.sections(), Heat: r.heat(), Took: r.Took.Round(time.Second)}
 	data.Figures = r.figures()
+	data.Dots = template.HTML(r.dots())
 	var tables strings.Builder
 	for _, c := range r.Cells {
 		c.write(&tables)
@@ -136,7 +138,7 @@ func (r *Report) heat() heat {
 				case ratio.N > 0 && ratio.Noisy:
 					cell = heatCell{Text: ratio.String(), Class: "noisy"}
 				case ratio.N > 0:
-					cell = heatCell{Text: fmt.Sprintf("%.2f", ratio.Median), Class: "heat", Colour: heatColour(ratio.Median)}
+					cell = heatCell{Text: fmt.Sprintf("%.2f", ratio.Median), Class: "heat", Style: heatStyle(ratio.Median)}
 				}
 			}
 			row.Values = append(row.Values, cell)
@@ -146,14 +148,14 @@ func (r *Report) heat() heat {
 	return h
 }
 
-// heatColour goes from orange at a half over white at one to green at two.
-func heatColour(ratio float64) template.CSS {
+// heatStyle tints a cell, the more the further the ratio is from one.
+func heatStyle(ratio float64) template.CSS {
 	strength := math.Min(1, math.Abs(math.Log2(ratio)))
-	light := 97 - 37*strength
-	if ratio >= 1 {
-		return template.CSS(fmt.Sprintf("hsl(150 45%% %.0f%%)", light))
+	tint := "--good"
+	if ratio < 1 {
+		tint = "--bad"
 	}
-	return template.CSS(fmt.Sprintf("hsl(22 80%% %.0f%%)", light))
+	return template.CSS(fmt.Sprintf("background:color-mix(in srgb, var(%s) %.0f%%, transparent)", tint, 55*strength))
 }
 
 // sections are the plots: one section for each group of cells.
@@ -180,45 +182,86 @@ func sectionOf(title string, cells []*CellReport) section {
 	s := section{Title: title}
 	add := func(svg string) { s.Plots = append(s.Plots, template.HTML(svg)) }
 	first := cells[0]
-	curves := len(cells) > 1
-	x := "connections"
-	if first.Kind == kindRead || first.Kind == kindNop {
-		x = "goroutines, or depth"
-	}
-	throughput := func(a Sample) float64 { return a.Throughput }
+	p50 := func(a Sample) float64 { return float64(a.Latency.P50) }
+	p99 := func(a Sample) float64 { return float64(a.Latency.P99) }
 	switch first.Kind {
 	case kindIdle:
-		s.Text = "Nothing is sent: the processor time, context switches and system calls of all should be none."
-		add(barsSVG("Memory for a connection", first.rows(func(a Sample) []float64 { return []float64{max(0, a.MemPerConn)} }, bytesName)))
-		add(barsSVG("CPU, µs altogether", first.rows(func(a Sample) []float64 {
-			return []float64{float64(a.CPUTotal.Microseconds())}
-		}, func(x float64) string { return fmt.Sprintf("%.0f", x) })))
+		s.Text = "Nothing is sent. Processor time, context switches and system calls should all be none."
+		for _, c := range cells {
+			add(barsSVG("Memory for one of "+countName(c.Conns), nil,
+				c.rows(func(a Sample) []float64 { return []float64{max(0, a.MemPerConn)} }, bytesName)))
+		}
+		for _, c := range cells {
+			add(barsSVG("CPU of "+countName(c.Conns)+", µs altogether", nil,
+				c.rows(func(a Sample) []float64 { return []float64{float64(a.CPUTotal.Microseconds())} },
+					func(x float64) string { return fmt.Sprintf("%.0f", x) })))
+		}
 		return s
 	case kindRecv, kindSend:
-		curves = false
-	}
-	if curves {
-		add(lines(first.Unit+" a second", x, cells, throughput, false, bigNumber).svg())
-		add(lines("99th percentile of latency", x, cells, func(a Sample) float64 { return float64(a.Latency.P99) }, true, latency).svg())
-	}
-	for _, c := range cells {
-		if !curves {
-			add(barsSVG(c.Name+": "+c.Unit+" a second",
+		for _, c := range cells {
+			add(barsSVG(c.Name+": MiB a second", nil,
 				c.rows(func(a Sample) []float64 { return []float64{a.Throughput} }, bigNumber)))
 		}
-		add(barsSVG(c.Name+": CPU µs for one, user (light) and system",
+	case kindOpen:
+		s.Text = "Latency counts from when a message was due, whether or not the connection was free. " +
+			"The rate is a part of what the standard library reaches in a closed loop."
+		add(lines("Median latency", cells, p50, true, latency).svg())
+		add(lines("99th percentile of latency", cells, p99, true, latency).svg())
+	default:
+		if len(cells) > 1 {
+			add(lines(first.Unit+" a second", cells, func(a Sample) float64 { return a.Throughput }, false, bigNumber).svg())
+			add(lines("99th percentile of latency", cells, p99, true, latency).svg())
+		} else {
+			add(barsSVG(first.Name+": "+first.Unit+" a second", nil,
+				first.rows(func(a Sample) []float64 { return []float64{a.Throughput} }, bigNumber)))
+		}
+	}
+	for _, c := range cells {
+		add(barsSVG(fmt.Sprintf("CPU µs for one: %s", c.place()), []string{"user", "system"},
 			c.rows(func(a Sample) []float64 { return []float64{a.CPU * a.UserShare, a.CPU * (1 - a.UserShare)} },
 				func(x float64) string { return fmt.Sprintf("%.2f", x) })))
+		if svg := c.profileSVG(); svg != "" {
+			add(svg)
+		}
 	}
 	return s
 }
 
+// place is where a cell stands on the x axis of its section.
+func (c *CellReport) place() string {
+	switch c.Kind {
+	case kindOpen:
+		return fmt.Sprintf("%.0f%%", 100*c.Part)
+	case kindRecv:
+		return "receiving"
+	case kindSend:
+		return "sending"
+	case kindRead, kindNop:
+		return countName(c.Conns) + " goroutine(s)"
+	}
+	return countName(c.Conns) + " connection(s)"
+}
+
+// axisOf is what the x axis of a section counts.
+func axisOf(k kind) string {
+	switch k {
+	case kindOpen:
+		return "rate"
+	case kindRead:
+		return "goroutines, or depth"
+	case kindNop:
+		return "goroutines"
+	}
+	return "connections"
+}
+
 // lines makes a plot over the connections of cells.
-func lines(title, xTitle string, cells []*CellReport, of func(Sample) float64, log bool, format func(float64) string) plot {
-	p := plot{title: title, xTitle: xTitle, log: log, format: format}
+func lines(title string, cells []*CellReport, of func(Sample) float64, log bool, format func(float64) string) plot {
+	p := plot{title: title, xTitle: axisOf(cells[0].Kind), log: log, format: format}
 	index := make(map[string]int)
 	for i, c := range cells {
-		p.labels = append(p.labels, countName(c.Conns))
+		label, _, _ := strings.Cut(c.place(), " ")
+		p.labels = append(p.labels, label)
 		for _, s := range c.Subjects {
 			sum := s.summary(func(a Sample) (float64, bool) { v := of(a); return v, v > 0 })
 			if sum.N == 0 {

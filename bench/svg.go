@@ -37,33 +37,41 @@ const (
 	marginLeft, marginRight          = 62, 128
 	marginTop, marginBottom          = 34, 44
 	innerWidth, innerHeight          = plotWidth - marginLeft - marginRight, plotHeight - marginTop - marginBottom
-	barHeight, barGap, barLabelWidth = 18, 7, 168
+	barHeight, barGap, barLabelWidth = 18, 7, 150
 )
 
-// colours of subjects: the standard library is grey, ours are blue and green,
-// C is orange, fio red, other libraries purple.
+// colour returns the colour of a subject, which the page defines for light and
+// dark: the standard library is grey, ours are blue, C and fio orange, other
+// libraries violet.
 func colour(name string) string {
+	variant, isOurs := strings.CutPrefix(name, ourName+"-")
 	switch {
 	case name == "std" || name == "channels":
-		return "#6b7280"
-	case name == "yamanote-goroutine-1":
-		return "#1d4ed8"
-	case name == "yamanote-goroutine-2":
-		return "#38a3e8"
-	case name == "yamanote-thread-1":
-		return "#047857"
-	case name == "yamanote-thread-2":
-		return "#34c38f"
-	case strings.HasPrefix(name, "yamanote"):
-		return "#0e7490"
+		return "var(--std)"
+	case name == ourName:
+		return "var(--ours)"
+	case isOurs && len(variant) < 3: // more shards
+		return "var(--ours2)"
+	case isOurs:
+		return "var(--ours3)"
 	case name == "c-uring" || name == "fio-io_uring":
-		return "#d9480f"
+		return "var(--c)"
 	case name == "c-epoll" || name == "fio-psync":
-		return "#e8a33d"
+		return "var(--c2)"
 	case name == "gnet":
-		return "#7e22ce"
+		return "var(--peer)"
 	}
-	return "#c06bd6"
+	return "var(--peer2)"
+}
+
+// partColour returns the colour of a part of a profile.
+func partColour(part string) string {
+	for i, p := range parts {
+		if p == part {
+			return fmt.Sprintf("var(--part%d)", i)
+		}
+	}
+	return "var(--dim)"
 }
 
 func text(b *strings.Builder, class string, x, y float64, s string) {
@@ -166,17 +174,17 @@ func (p plot) curve(b *strings.Builder, a axis, l line) {
 		x := p.x(pt.x)
 		path = append(path, fmt.Sprintf("%.1f,%.1f", x, a.y(pt.y)))
 		if pt.hi > pt.lo {
-			fmt.Fprintf(b, `<line x1="%.1f" x2="%.1f" y1="%.1f" y2="%.1f" stroke="%s" stroke-width="5" opacity=".22"/>`,
+			fmt.Fprintf(b, `<line x1="%.1f" x2="%.1f" y1="%.1f" y2="%.1f" style="stroke:%s" stroke-width="5" opacity=".22"/>`,
 				x, x, a.y(pt.lo), a.y(pt.hi), c)
 		}
 	}
 	width := 1.6
-	if strings.HasPrefix(l.name, "yamanote") {
-		width = 2.6
+	if l.name == ourName {
+		width = 3
 	}
-	fmt.Fprintf(b, `<polyline points="%s" fill="none" stroke="%s" stroke-width="%.1f"/>`, strings.Join(path, " "), c, width)
+	fmt.Fprintf(b, `<polyline points="%s" fill="none" style="stroke:%s" stroke-width="%.1f"/>`, strings.Join(path, " "), c, width)
 	for _, pt := range l.points {
-		fmt.Fprintf(b, `<circle cx="%.1f" cy="%.1f" r="3" fill="%s"><title>%s, %s: %s</title></circle>`, p.x(pt.x), a.y(pt.y), c,
+		fmt.Fprintf(b, `<circle cx="%.1f" cy="%.1f" r="3" style="fill:%s"><title>%s, %s: %s</title></circle>`, p.x(pt.x), a.y(pt.y), c,
 			html.EscapeString(l.name), html.EscapeString(p.labels[pt.x]), html.EscapeString(p.format(pt.y)))
 	}
 }
@@ -206,20 +214,38 @@ func (p plot) names(b *strings.Builder, a axis) {
 			low = labels[i-1].y + height
 		}
 		labels[i].y = math.Max(low, math.Min(labels[i].y, bottom+height*float64(i)))
-		fmt.Fprintf(b, `<text class="name" fill="%s" x="%d" y="%.1f">%s</text>`, colour(labels[i].name),
+		fmt.Fprintf(b, `<text class="name" style="fill:%s" x="%d" y="%.1f">%s</text>`, colour(labels[i].name),
 			marginLeft+innerWidth+6, labels[i].y+4, html.EscapeString(labels[i].name))
 	}
 }
 
-// row is a bar of a bar chart, made of one or two parts.
+// row is a bar of a bar chart, made of one or more parts.
 type row struct {
 	name  string
 	parts []float64
 	note  string
 }
 
-// barsSVG draws horizontal bars, one below the other.
-func barsSVG(title string, rows []row) string {
+// barsSVG draws horizontal bars, one below the other. With legend they are
+// stacked, and the first part is the lighter one.
+func barsSVG(title string, legend []string, rows []row) string {
+	var colours func(row, int) string
+	if legend == nil {
+		colours = func(r row, _ int) string { return "fill:" + colour(r.name) }
+	} else {
+		colours = func(r row, i int) string {
+			if i == 0 {
+				return "opacity:.45;fill:" + colour(r.name)
+			}
+			return "fill:" + colour(r.name)
+		}
+		title += ", " + strings.Join(legend, " (light) and ")
+	}
+	return stacked(title, nil, rows, colours)
+}
+
+// stacked draws bars whose parts have a style each, with a legend below.
+func stacked(title string, legend []string, rows []row, style func(r row, part int) string) string {
 	hi := 0.0
 	for _, r := range rows {
 		sum := 0.0
@@ -231,8 +257,9 @@ func barsSVG(title string, rows []row) string {
 	if hi == 0 {
 		hi = 1
 	}
-	const width = plotWidth - barLabelWidth - 92
-	height := marginTop + len(rows)*(barHeight+barGap) + 4
+	const width = plotWidth - barLabelWidth - 62
+	bottom := marginTop + len(rows)*(barHeight+barGap)
+	height := bottom + 4 + (len(legend)+1)/2*16
 	var b strings.Builder
 	fmt.Fprintf(&b, `<svg viewBox="0 0 %d %d" role="img" aria-label="%s">`, plotWidth, height, html.EscapeString(title))
 	text(&b, "title", 4, 16, title)
@@ -242,18 +269,53 @@ func barsSVG(title string, rows []row) string {
 		x := float64(barLabelWidth)
 		for j, p := range r.parts {
 			w := p / hi * width
-			opacity := 1.0
-			if j == 0 && len(r.parts) > 1 {
-				opacity = 0.45
+			fmt.Fprintf(&b, `<rect x="%.1f" y="%.1f" width="%.1f" height="%d" style="%s">`,
+				x, y, math.Max(w, 0.3), barHeight, style(r, j))
+			if legend != nil {
+				fmt.Fprintf(&b, `<title>%s: %.2f</title>`, html.EscapeString(legend[j]), p)
 			}
-			fmt.Fprintf(&b, `<rect x="%.1f" y="%.1f" width="%.1f" height="%d" fill="%s" opacity="%.2f"/>`,
-				x, y, math.Max(w, 0.5), barHeight, colour(r.name), opacity)
+			b.WriteString("</rect>")
 			x += w
 		}
 		text(&b, "", x+6, y+13, r.note)
 	}
+	for i, name := range legend {
+		x, y := float64(12+i%2*(plotWidth/2)), float64(bottom+6+i/2*16)
+		fmt.Fprintf(&b, `<rect x="%.1f" y="%.1f" width="10" height="10" style="%s"/>`, x, y, style(row{}, i))
+		text(&b, "", x+16, y+9, name)
+	}
 	b.WriteString("</svg>")
 	return b.String()
+}
+
+// profileSVG draws where the microseconds of an operation go; empty if nobody
+// has a profile.
+func (c *CellReport) profileSVG() string {
+	var rows []row
+	var legend []string
+	for _, part := range parts {
+		for _, s := range c.Subjects {
+			if s.Profile.Samples > 0 && s.Profile.Shares[part] >= 0.002 {
+				legend = append(legend, part)
+				break
+			}
+		}
+	}
+	for _, s := range c.Subjects {
+		if s.Profile.Samples == 0 {
+			continue
+		}
+		r := row{name: s.Name, note: fmt.Sprintf("%.2f", s.median(func(a Sample) float64 { return a.CPU }))}
+		for _, part := range legend {
+			r.parts = append(r.parts, s.profiled(part))
+		}
+		rows = append(rows, r)
+	}
+	if rows == nil {
+		return ""
+	}
+	return stacked("Where the µs go: "+c.place(), legend, rows,
+		func(_ row, i int) string { return "fill:" + partColour(legend[i]) })
 }
 
 // gauge draws a value beside the bar that it has to reach, and the limit that
@@ -265,13 +327,13 @@ func gauge(v, want, limit float64, met bool) string {
 		hi = 1
 	}
 	at := func(x float64) float64 { return x / hi * width }
-	c := "#c2410c"
+	c := "var(--bad)"
 	if met {
-		c = "#15803d"
+		c = "var(--good)"
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, `<svg class="gauge" viewBox="0 0 %d %d"><rect x="0" y="4" width="%d" height="10" class="track"/>`, width, height, width)
-	fmt.Fprintf(&b, `<rect x="0" y="4" width="%.1f" height="10" fill="%s"/>`, at(v), c)
+	fmt.Fprintf(&b, `<rect x="0" y="4" width="%.1f" height="10" style="fill:%s"/>`, at(v), c)
 	fmt.Fprintf(&b, `<line x1="%.1f" x2="%.1f" y1="0" y2="18" class="want"/>`, at(want), at(want))
 	if limit > 0 {
 		fmt.Fprintf(&b, `<line x1="%.1f" x2="%.1f" y1="2" y2="16" class="limit"/>`, at(limit), at(limit))

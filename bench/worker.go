@@ -64,7 +64,7 @@ func (w *worker) run(ctx context.Context, c cell, p pace, _ float64) (Sample, er
 	}
 	ctx, cancel := context.WithTimeout(ctx, p.warm+p.measure+20*time.Second)
 	defer cancel()
-	ch, err := startChild(ctx, anyCPU, nil, append(w.argv, string(arg))...)
+	ch, err := startChild(ctx, anyCPU, []string{"GOTRACEBACK=none"}, append(w.argv, string(arg))...)
 	if err != nil {
 		return Sample{}, err
 	}
