@@ -3,8 +3,10 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"regexp"
+	"slices"
 )
 
 // metric is something of a sample that is compared.
@@ -237,5 +239,11 @@ func (r *Report) barRows() []BarRow {
 			rows = append(rows, row)
 		}
 	}
+	slices.SortStableFunc(rows, func(a, b BarRow) int { return cmp.Compare(workOrder(a.Work), workOrder(b.Work)) })
 	return rows
+}
+
+// workOrder is the place of a work among the bars.
+func workOrder(work string) int {
+	return slices.IndexFunc(bars, func(b bar) bool { return b.work == work })
 }

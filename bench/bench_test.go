@@ -396,6 +396,12 @@ func TestRun(t *testing.T) {
 			require.Len(t, c.Subjects[0].Samples, 3, c.Subjects[0].Error)
 		}
 	}
+	require.NoError(t, bench(t.Context(), []string{"-from", out + ".json", "-html", out + "2.html"}))
+	first, err := os.ReadFile(out + ".html")
+	require.NoError(t, err)
+	second, err := os.ReadFile(out + "2.html")
+	require.NoError(t, err)
+	require.Equal(t, string(first), string(second), "the page can be made again")
 	left, err := filepath.Glob(filepath.Join(dir, "yamanote-bench-*"))
 	require.NoError(t, err)
 	require.Empty(t, left, "the temporary directory is gone")

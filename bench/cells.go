@@ -89,6 +89,15 @@ func (c cell) needsFDs() int {
 	return c.Conns + 64
 }
 
+// paced returns the pace of the cell. With very many connections a message
+// takes a tenth of a second, of which there must be many in what is measured.
+func (c cell) paced(p pace) pace {
+	if c.network() && c.Conns >= most {
+		p.warm, p.measure = max(p.warm, 300*time.Millisecond), max(2*p.measure, 1200*time.Millisecond)
+	}
+	return p
+}
+
 func (c cell) network() bool { return c.Kind != kindRead && c.Kind != kindNop }
 
 func sizeName(n int) string {

@@ -75,8 +75,8 @@ func (r *Report) dots() string {
 	height := top + len(lines)*dotsRow + 8
 	var b strings.Builder
 	fmt.Fprintf(&b, `<svg class="dots" viewBox="0 0 %d %d" role="img" aria-label="throughput against the standard library">`, dotsWidth, height)
-	x := 4.0
-	for _, name := range dotted[1:] {
+	x := 0.0
+	for _, name := range dotted {
 		s.mark(&b, x+6, 8, name)
 		text(&b, "", x+16, 12, name)
 		x += 34 + 7*float64(len(name))

@@ -69,6 +69,7 @@ type options struct {
 	rounds          int
 	measure         time.Duration
 	json, html, dir string
+	from            string
 	load            string
 	threads         int
 	strace, profile bool
@@ -86,6 +87,7 @@ func parseOptions(args []string) (options, error) {
 	fs.DurationVar(&o.measure, "measure", 0, "`time` to measure in a round; 0 means 800ms, or 400ms in a quick run")
 	fs.StringVar(&o.json, "json", "", "write everything to `file`")
 	fs.StringVar(&o.html, "html", "", "write a page with plots to `file`")
+	fs.StringVar(&o.from, "from", "", "measure nothing: make tables and page of the `file` that -json wrote")
 	fs.StringVar(&o.load, "load", "auto", "load generator: c, go, or auto for C where there is a compiler")
 	fs.IntVar(&o.threads, "loadthreads", 1, "`number` of threads of the load generator in C")
 	fs.BoolVar(&o.profile, "profile", false, "show by perf where the time of an operation goes, in an extra round")
@@ -114,6 +116,9 @@ func bench(ctx context.Context, args []string) (err error) {
 	o, err := parseOptions(args)
 	if err != nil {
 		return err
+	}
+	if o.from != "" {
+		return again(o)
 	}
 	cells, err := choose(matrix(), o.run, o.quick)
 	if err != nil {
@@ -223,6 +228,24 @@ func (r *Report) save(o options) error {
 		return os.WriteFile(o.html, page, 0o644)
 	}
 	return nil
+}
+
+// again reports an earlier run.
+func again(o options) error {
+	text, err := os.ReadFile(o.from)
+	if err != nil {
+		return err
+	}
+	report := new(Report)
+	if err := json.Unmarshal(text, report); err != nil {
+		return fmt.Errorf("%s: %w", o.from, err)
+	}
+	report.writeEnv(os.Stdout)
+	for _, c := range report.Cells {
+		c.write(os.Stdout)
+	}
+	report.writeBars(os.Stdout)
+	return report.save(o)
 }
 
 func list(cells []cell, subjects []subject) {

@@ -21,7 +21,8 @@ type pageData struct {
 	*Report
 	Figures  []figure
 	Dots     template.HTML
-	Bars     []pageBar
+	Leads    []template.HTML
+	Bars     []pageWork
 	Sections []section
 	Heat     heat
 	Tables   string
@@ -30,10 +31,16 @@ type pageData struct {
 
 type figure struct{ Value, Text string }
 
+// pageWork is a row of the table of bars: a sort of work with its bars.
+type pageWork struct {
+	Work              string
+	Met, Missed, Open int
+	Bars              []pageBar
+}
+
 type pageBar struct {
-	Work, Cell, What, Want, Value, Class string
-	Gauge                                template.HTML
-	group                                string
+	Cell, What, Want, Value, Class string
+	Gauge                          template.HTML
 }
 
 type section struct {
@@ -65,6 +72,7 @@ func (r *Report) page() ([]byte, error) {
 	}
 	data := pageData{Report: r, Bars: r.pageBars(), Sections: r.sections(), Heat: r.heat(), Took: r.Took.Round(time.Second)}
 	data.Figures = r.figures()
+	data.Leads = r.leads()
 	data.Dots = template.HTML(r.dots())
 	var tables strings.Builder
 	for _, c := range r.Cells {
@@ -86,30 +94,36 @@ func (r *Report) figures() []figure {
 		{fmt.Sprint(counts[notMeasured]), "not measured"}}
 }
 
-// pageBars are the bars that were measured.
-func (r *Report) pageBars() []pageBar {
-	var out []pageBar
+// pageBars are the bars that were measured, by what they are about.
+func (r *Report) pageBars() []pageWork {
+	var out []pageWork
 	for _, b := range r.barRows() {
 		if b.Verdict == notMeasured {
 			continue
 		}
-		row := pageBar{Work: b.Work, Cell: b.Cell, What: string(b.Metric), Want: b.Want}
-		if len(out) > 0 && out[len(out)-1].group == b.Work {
-			row.Work = ""
+		if len(out) == 0 || out[len(out)-1].Work != b.Work {
+			out = append(out, pageWork{Work: b.Work})
 		}
-		row.group = b.Work
+		work := &out[len(out)-1]
+		row := pageBar{Cell: b.Cell, What: string(b.Metric), Want: b.Want}
 		if b.To != "" {
 			row.What += " / " + b.To
 		}
 		switch b.Verdict {
 		case undecided:
+			work.Open++
 			row.Class, row.Value = "open", b.Value.String()
 		default:
+			if b.Verdict == met {
+				work.Met++
+			} else {
+				work.Missed++
+			}
 			row.Class = string(b.Verdict)
 			row.Value = fmt.Sprintf("%.2f", b.Value.Median)
 			row.Gauge = template.HTML(gauge(b.Value.Median, b.Number, b.Limit, b.Verdict == met))
 		}
-		out = append(out, row)
+		work.Bars = append(work.Bars, row)
 	}
 	return out
 }
@@ -218,13 +232,48 @@ func sectionOf(title string, cells []*CellReport) section {
 	}
 	for _, c := range cells {
 		add(barsSVG(fmt.Sprintf("CPU µs for one: %s", c.place()), []string{"user", "system"},
-			c.rows(func(a Sample) []float64 { return []float64{a.CPU * a.UserShare, a.CPU * (1 - a.UserShare)} },
-				func(x float64) string { return fmt.Sprintf("%.2f", x) })))
+			c.costs()))
 		if svg := c.profileSVG(); svg != "" {
 			add(svg)
 		}
 	}
 	return s
+}
+
+// costs are the bars of a cell's processor time, user and system. The kernel
+// tells the two apart by sampling at 100 Hz: the more rounds, the better.
+func (c *CellReport) costs() []row {
+	var rows []row
+	for _, s := range c.Subjects {
+		var user, all float64
+		for _, a := range s.Samples {
+			user += a.UserShare * a.CPUTotal.Seconds()
+			all += a.CPUTotal.Seconds()
+		}
+		if all == 0 {
+			continue
+		}
+		each := s.median(func(a Sample) float64 { return a.CPU })
+		rows = append(rows, row{name: s.Name, parts: []float64{each * user / all, each * (1 - user/all)}, note: fmt.Sprintf("%.2f", each)})
+	}
+	return rows
+}
+
+// leads are the pictures beside the first: what one operation costs in the
+// cells that say most.
+func (r *Report) leads() []template.HTML {
+	var out []template.HTML
+	for _, c := range r.Cells {
+		if c.Name != "echo/64B/c64/pinned" && c.Name != "randread/direct/g128" {
+			continue
+		}
+		if svg := c.profileSVG(); svg != "" {
+			out = append(out, template.HTML(strings.ReplaceAll(svg, "Where the µs go: "+c.place(), c.Name+": where the µs of one go")))
+		} else if rows := c.costs(); rows != nil {
+			out = append(out, template.HTML(barsSVG(c.Name+": CPU µs for one", []string{"user", "system"}, rows)))
+		}
+	}
+	return out
 }
 
 // place is where a cell stands on the x axis of its section.

@@ -250,7 +250,8 @@ func (r *runner) estimate(c cell) time.Duration {
 		}
 	}
 	const start = 50 * time.Millisecond
-	each := r.pace.warm + r.pace.measure + start
+	p := c.paced(r.pace)
+	each := p.warm + p.measure + start
 	switch c.Kind {
 	case kindIdle:
 		return r.pace.idle + 2*time.Second + time.Duration(n*c.Conns)*100*time.Microsecond

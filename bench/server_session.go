@@ -115,6 +115,7 @@ const settleTime = 300 * time.Millisecond
 
 // spec is what the load generator has to do in a cell.
 func (s *server) spec(c cell, p pace, rate float64) loadSpec {
+	p = c.paced(p)
 	spec := loadSpec{Kind: c.Kind, Port: s.port, Conns: c.Conns, Size: c.Size, Threads: min(p.threads, c.Conns),
 		Warm: p.warm, Measure: p.measure, Rate: rate, Spin: c.Pinned, Bytes: c.Bytes, GiveUp: 20 * time.Second}
 	switch c.Kind {

@@ -33,8 +33,8 @@ type plot struct {
 
 // The size of a plot and its margins.
 const (
-	plotWidth, plotHeight            = 460, 290
-	marginLeft, marginRight          = 62, 128
+	plotWidth, plotHeight            = 470, 290
+	marginLeft, marginRight          = 58, 146
 	marginTop, marginBottom          = 34, 44
 	innerWidth, innerHeight          = plotWidth - marginLeft - marginRight, plotHeight - marginTop - marginBottom
 	barHeight, barGap, barLabelWidth = 18, 7, 150
