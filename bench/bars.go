@@ -180,7 +180,16 @@ func (b BarResult) String() string {
 	case undecided:
 		return fmt.Sprintf("bar %s %s: %v", name, b.Want, b.Value)
 	}
-	return fmt.Sprintf("bar %s %s: %.2f %s", name, b.Want, b.Value.Median, b.Verdict)
+	return fmt.Sprintf("bar %s %s: %s %s", name, b.Want, b.value(), b.Verdict)
+}
+
+// value is what was reached: the median, or, if that is noise, the range, all
+// of which is on one side of the bar.
+func (b BarResult) value() string {
+	if b.Value.Noisy && b.Verdict != undecided && b.Value.Smallest != b.Value.Largest {
+		return fmt.Sprintf("%.2f–%.2f", b.Value.Smallest, b.Value.Largest)
+	}
+	return fmt.Sprintf("%.2f", b.Value.Median)
 }
 
 // judge says what a subject of the cell has made of a bar.
@@ -198,9 +207,17 @@ func (c *CellReport) judge(s *SubjectReport, b bar) BarResult {
 			r.Value = ratio(b.metric, s, other)
 		}
 	}
+	worst, best := r.Value.Smallest, r.Value.Largest
+	if b.least == 0 {
+		worst, best = best, worst
+	}
 	switch {
 	case r.Value.N == 0:
 		r.Verdict = notMeasured
+	case r.Value.N >= minRounds && b.met(worst):
+		r.Verdict = met // in every round, however far these lie apart
+	case r.Value.N >= minRounds && !b.met(best):
+		r.Verdict = missed
 	case r.Value.Noisy:
 		r.Verdict = undecided
 	case b.met(r.Value.Median):

@@ -71,7 +71,7 @@ var kernelRules = []rule{
 	{partEpoll, regexp.MustCompile(`^(__)?(ep_|epoll|do_epoll|x64_sys_epoll|reverse_path)`)},
 	{partNetwork, regexp.MustCompile(`^(__)?(sys_(send|recv)|x64_sys_(send|recv)|sock|tcp_|ip_|ip_local|ipv4_|inet|skb|alloc_skb|napi_|` +
 		`dev_|net_|netif_|process_backlog|loopback_|nf_|sk_|release_sock|lock_sock|eth_|validate_xmit|qdisc|` +
-		`kfree_skb|consume_skb|security_sock|bbr_|cubictcp|bictcp|local_bh_enable|move_addr|import_|datagram|` +
+		`kfree_skb|consume_skb|security_sock|bbr_|cubictcp|bictcp|local_bh_enable|move_addr|datagram|` +
 		`netdev_|rtt_|minmax_running|ktime_get_.*tcp|page_frag|skb_page_frag)`)},
 	{partStorage, regexp.MustCompile(`^(__)?(blk_|blkdev_|bio_|bdev|submit_bio|ext4_|xfs_|iomap|filemap_|generic_file|generic_perform|` +
 		`virtblk|virtqueue|vring|vp_|vfs_|x64_sys_p?(read|write)|ksys_p?(read|write)|do_sys_p?(read|write)|do_(iter_)?readv|page_cache|folio|mpage|` +

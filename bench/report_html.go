@@ -120,7 +120,7 @@ func (r *Report) pageBars() []pageWork {
 				work.Missed++
 			}
 			row.Class = string(b.Verdict)
-			row.Value = fmt.Sprintf("%.2f", b.Value.Median)
+			row.Value = b.value()
 			row.Gauge = template.HTML(gauge(b.Value.Median, b.Number, b.Limit, b.Verdict == met))
 		}
 		work.Bars = append(work.Bars, row)

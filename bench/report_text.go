@@ -285,7 +285,7 @@ func (r *Report) writeBars(out io.Writer) {
 		case undecided:
 			value = b.Value.String()
 		case met, missed:
-			value = fmt.Sprintf("%.2f", b.Value.Median)
+			value = b.value()
 		case notMeasured:
 			continue
 		}

@@ -62,6 +62,8 @@ func TestJudge(t *testing.T) {
 	require.Equal(t, met, judge(least, 112, 115, 120))
 	require.Equal(t, missed, judge(least, 100, 105, 109))
 	require.Equal(t, undecided, judge(least, 100, 200, 300))
+	require.Equal(t, met, judge(least, 120, 200, 300), "every round is better")
+	require.Equal(t, missed, judge(least, 20, 50, 100), "every round is worse")
 	require.Equal(t, notMeasured, judge(least))
 	require.Equal(t, notMeasured, judge(bar{metric: mThroughput, to: "nobody", least: 1}, 112, 115, 120))
 	mostCPU := bar{metric: mCPU, most: 0.5}
