@@ -133,7 +133,7 @@ func bench(ctx context.Context, args []string) (err error) {
 		return fmt.Errorf("-subjects: %w", err)
 	}
 	raiseFileLimit()
-	l := &lab{}
+	l := &lab{list: o.list}
 	if l.self, err = os.Executable(); err != nil {
 		return err
 	}

@@ -42,7 +42,7 @@ func (l *lab) peer(ctx context.Context, chosen *regexp.Regexp, name string, buil
 		}
 		return sess, err
 	}
-	if !chosen.MatchString(name) {
+	if l.list || !chosen.MatchString(name) {
 		return s
 	}
 	argv := append([]string{"go", "build", "-o", l.path(name)}, buildArgs...)

@@ -254,22 +254,50 @@ func (e *entrant) profile(ctx context.Context, l *lab, c cell, p pace, rate floa
 
 // recorder is perf at work, on all processors.
 type recorder struct {
-	path string
-	cmd  *exec.Cmd
+	path  string
+	cmd   *exec.Cmd
+	pipes []*os.File
 }
 
-// start begins to sample. By the processor's clock, which virtual machines have
-// too.
+// start begins to sample, by the processor's clock, which virtual machines have
+// too. It returns when perf says that it does.
 func (r *recorder) start(ctx context.Context) error {
-	r.cmd = exec.CommandContext(ctx, "perf", "record", "-q", "-a", "-e", "cpu-clock", "-F", "2999", "-g", "-o", r.path)
-	if err := r.cmd.Start(); err != nil {
+	control, tell, err := os.Pipe()
+	if err != nil {
 		return err
 	}
-	time.Sleep(settleTime) // until it samples
+	answers, answer, err := os.Pipe()
+	if err != nil {
+		return errors.Join(err, control.Close(), tell.Close())
+	}
+	r.pipes = []*os.File{tell, answers} // open as long as perf: it looks at them all the time
+	cmd := exec.CommandContext(ctx, "perf", "record", "-q", "-a", "-e", "cpu-clock", "-F", "2999", "-g",
+		"-D", "-1", "--control=fd:3,4", "-o", r.path)
+	cmd.ExtraFiles = []*os.File{control, answer}
+	err = cmd.Start()
+	if err := errors.Join(err, control.Close(), answer.Close()); err != nil {
+		return errors.Join(err, r.stop())
+	}
+	r.cmd = cmd
+	if _, err := tell.WriteString("enable\n"); err != nil {
+		return errors.Join(err, r.stop())
+	}
+	if err := answers.SetReadDeadline(time.Now().Add(20 * time.Second)); err != nil {
+		return errors.Join(err, r.stop())
+	}
+	if line, err := bufio.NewReader(answers).ReadString('\n'); err != nil || strings.Trim(line, "\x00\n") != "ack" {
+		return errors.Join(fmt.Errorf("perf record has not started to sample (it says %q)", line), r.stop())
+	}
 	return nil
 }
 
 func (r *recorder) stop() error {
+	defer func() {
+		for _, f := range r.pipes {
+			_ = f.Close()
+		}
+		r.pipes = nil
+	}()
 	if r.cmd == nil {
 		return nil
 	}
@@ -288,13 +316,15 @@ func (r *recorder) read(ctx context.Context, wanted func(comm string, pid int) b
 	if err != nil {
 		return Profile{}, err
 	}
+	complaints := new(head)
+	cmd.Stderr = complaints
 	if err := cmd.Start(); err != nil {
 		return Profile{}, err
 	}
 	p, err := parsePerf(out, wanted)
 	_, _ = io.Copy(io.Discard, out)
 	if err := errors.Join(err, cmd.Wait()); err != nil {
-		return p, fmt.Errorf("perf script: %w", err)
+		return p, fmt.Errorf("perf script: %w (%v)", err, complaints)
 	}
 	if p.Samples == 0 {
 		return p, errors.New("perf has not seen the process")

@@ -98,7 +98,7 @@ func TestProfile(t *testing.T) {
 	require.NoError(t, err)
 	defer sess.close()
 	e := &entrant{subject: &s, report: &SubjectReport{}, session: sess}
-	p, err := e.profile(t.Context(), newLab(t, "auto"), c, pace{warm: tiny.warm, measure: 2 * tiny.measure, threads: 1}, 0)
+	p, err := e.profile(t.Context(), newLab(t, "auto"), c, pace{warm: tiny.warm, measure: 5 * tiny.measure, threads: 1}, 0)
 	require.NoError(t, err)
 	require.Greater(t, p.Samples, 10)
 	require.Positive(t, p.Shares[partNetwork])

@@ -51,6 +51,7 @@ func base(k kind) string {
 // lab is what subjects need to run.
 type lab struct {
 	self  string // the bench's own program
+	list  bool   // nothing has to be built
 	cLoad string // the load generator in C; empty if it could not be built
 	dir   string // for temporary files, removed at the end
 	data  string // the file that is read; made when first needed
@@ -211,7 +212,7 @@ func (l *lab) cSubject(ctx context.Context, chosen *regexp.Regexp, name, source 
 		count := 1 << bits.Len(uint(max(8, min(512, 2*mib/size)))) // a ring's size is a power of two
 		return l.startServer(ctx, c, false, []string{l.path(name), mode(c.Kind), fmt.Sprint(size), fmt.Sprint(count)})
 	}
-	if !chosen.MatchString(name) {
+	if l.list || !chosen.MatchString(name) {
 		return s
 	}
 	if err := l.compile(ctx, name, source, libs...); err != nil {
