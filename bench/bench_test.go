@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/yamanote-go/yamanote/internal/testkit"
 )
 
 // TestMain lets the test binary be the processes that the tests start, as the
@@ -33,7 +35,7 @@ func TestMain(m *testing.M) {
 		}
 	}
 	raiseFileLimit()
-	os.Exit(m.Run())
+	testkit.Main(m)
 }
 
 // newLab returns a lab with a load generator: c or go.
