@@ -28,7 +28,7 @@ var dotted = []string{"c-epoll", "c-uring", "fio-io_uring", ourName}
 
 func (c *CellReport) marks() []mark {
 	var out []mark
-	if c.Kind == kindIdle || c.Kind == kindOpen {
+	if c.Kind == kindIdle || c.Kind == kindOpen || base(c.Kind) != "std" {
 		return nil
 	}
 	for _, name := range dotted {
