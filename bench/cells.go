@@ -1,138 +1,244 @@
+//go:build linux
+
 package main
 
-import "fmt"
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"time"
+)
 
-// cell is one piece of work that subjects are compared in.
-type cell struct {
-	Name string `json:"name"`
-	Kind kind   `json:"kind"`
-
-	Size       int     `json:"size,omitempty"`       // bytes of a message or block
-	Conns      int     `json:"conns,omitempty"`      // connections
-	Goroutines int     `json:"goroutines,omitempty"` // in file and overhead cells
-	Pinned     bool    `json:"pinned,omitempty"`     // server on one processor, load on another
-	Direct     bool    `json:"direct,omitempty"`     // O_DIRECT
-	Rate       int     `json:"rate,omitempty"`       // messages a second of an open loop, 0 for closed
-	Bars       []bar   `json:"bars,omitempty"`
-	Seconds    float64 `json:"seconds"` // of one measurement
-
-	quick bool // belongs to the quick run
-}
-
-// kind is what is done in a cell, and so how it is measured.
+// kind is what a cell measures.
 type kind string
 
 const (
-	echo     kind = "echo"     // messages there and back
-	source   kind = "source"   // the server sends as fast as it can
-	sink     kind = "sink"     // the server receives as fast as it can
-	idle     kind = "idle"     // connections that do nothing
-	randread kind = "randread" // blocks of a file at random
-	overhead kind = "overhead" // an operation that does nothing
+	kindEcho kind = "echo" // messages sent back, as fast as it goes
+	kindOpen kind = "open" // messages sent back, at a fixed rate
+	kindRecv kind = "recv" // the server receives a stream
+	kindSend kind = "send" // the server sends one
+	kindIdle kind = "idle" // connections on which nothing happens
+	kindRead kind = "read" // random reads of a file
+	kindNop  kind = "nop"  // operations that do nothing
 )
 
-// unit returns what a cell counts.
-func (k kind) unit() string {
-	switch k {
-	case source, sink:
+// cell is one entry of the matrix.
+type cell struct {
+	Name   string
+	Kind   kind
+	Conns  int  // connections or goroutines
+	Size   int  // of a message or read
+	Pinned bool // the server on the first processor, the load on the second
+	Direct bool
+	Bytes  int64   // of a stream
+	Part   float64 `json:",omitempty"` // of what the standard library reaches in a closed loop: the rate of an open one
+
+	quick bool // part of the quick run
+}
+
+const (
+	kib = 1 << 10
+	mib = 1 << 20
+	gib = 1 << 30
+)
+
+const readSize = 4 * kib
+
+// group is what a cell's tables and plots have in common.
+func (c cell) group() string {
+	where := "not pinned"
+	if c.Pinned {
+		where = "one CPU each"
+	}
+	switch c.Kind {
+	case kindEcho:
+		return fmt.Sprintf("TCP echo, %s, %s", sizeName(c.Size), where)
+	case kindOpen:
+		return fmt.Sprintf("TCP echo at a fixed rate, %s, %d connections, %s", sizeName(c.Size), c.Conns, where)
+	case kindRecv, kindSend:
+		return "TCP stream, " + where
+	case kindIdle:
+		return "Idle connections"
+	case kindRead:
+		if c.Direct {
+			return "Random 4 KiB reads, O_DIRECT"
+		}
+		return "Random 4 KiB reads, page cache"
+	}
+	return "Overhead of an operation"
+}
+
+// unit is what one operation of the cell is.
+func (c cell) unit() string {
+	switch c.Kind {
+	case kindEcho, kindOpen:
+		return "messages"
+	case kindRecv, kindSend:
 		return "MiB"
-	case randread:
+	case kindRead:
 		return "reads"
-	case overhead:
-		return "round trips"
 	}
-	return "messages"
+	return "operations"
 }
 
-// bar is a ratio that a subject of ours must reach; see docs/performance.md.
-type bar struct {
-	Metric  metric  `json:"metric"`
-	Against string  `json:"against"`
-	AtLeast float64 `json:"at_least,omitempty"`
-	AtMost  float64 `json:"at_most,omitempty"`
+// needsFDs is how many descriptors one process needs for it.
+func (c cell) needsFDs() int {
+	if c.Kind == kindRead || c.Kind == kindNop {
+		return 64
+	}
+	return c.Conns + 64
 }
 
-func (b bar) String() string {
-	if b.AtMost > 0 {
-		return fmt.Sprintf("%s ≤ %.2f of %s", b.Metric, b.AtMost, b.Against)
+// paced returns the pace of the cell. With very many connections a message
+// takes a tenth of a second, of which there must be many in what is measured.
+func (c cell) paced(p pace) pace {
+	if c.network() && c.Conns >= most {
+		p.warm, p.measure = max(p.warm, 300*time.Millisecond), max(2*p.measure, 1200*time.Millisecond)
 	}
-	return fmt.Sprintf("%s ≥ %.2f of %s", b.Metric, b.AtLeast, b.Against)
+	return p
 }
 
-// cells returns the whole matrix.
-func cells() []cell {
-	var all []cell
-	add := func(c cell) {
-		if c.Seconds == 0 {
-			c.Seconds = 1
-		}
-		all = append(all, c)
+func (c cell) network() bool { return c.Kind != kindRead && c.Kind != kindNop }
+
+func sizeName(n int) string {
+	switch {
+	case n >= gib:
+		return fmt.Sprintf("%dGiB", n/gib)
+	case n >= mib:
+		return fmt.Sprintf("%dMiB", n/mib)
+	case n >= kib:
+		return fmt.Sprintf("%dKiB", n/kib)
 	}
-	sizes := []struct {
-		name  string
-		bytes int
-	}{{"64B", 64}, {"1KiB", 1 << 10}, {"16KiB", 16 << 10}}
-	for _, pinned := range []bool{true, false} {
-		where := "free"
-		if pinned {
-			where = "pinned"
-		}
-		for _, size := range sizes {
-			for _, conns := range []int{1, 64, 512, 10_000} {
-				if conns == 10_000 && size.bytes != 64 {
-					continue
-				}
-				add(cell{
-					Name: fmt.Sprintf("echo/%s/c%d/%s", size.name, conns, where), Kind: echo,
-					Size: size.bytes, Conns: conns, Pinned: pinned, Bars: echoBars(size.bytes, conns, pinned),
-					quick: size.bytes == 64 && conns <= 512,
+	return fmt.Sprintf("%dB", n)
+}
+
+func countName(n int) string {
+	if n >= 10_000 && n%1000 == 0 {
+		return fmt.Sprintf("%dk", n/1000)
+	}
+	return fmt.Sprint(n)
+}
+
+// matrix returns all cells, in the order in which they are run.
+func matrix() []cell {
+	return slices.Concat(echoCells(), openCells(), streamCells(), idleCells(), readCells(), nopCells())
+}
+
+func place(pinned bool) string {
+	if pinned {
+		return "pinned"
+	}
+	return "free"
+}
+
+// most is the largest number of connections and of goroutines.
+const most = 10_000
+
+func echoCells() []cell {
+	var cells []cell
+	for _, size := range []int{64, kib, 16 * kib} {
+		for _, pinned := range []bool{true, false} {
+			for _, conns := range []int{1, 64, 512, most} {
+				cells = append(cells, cell{
+					Name: fmt.Sprintf("echo/%s/c%s/%s", sizeName(size), countName(conns), place(pinned)),
+					Kind: kindEcho, Conns: conns, Size: size, Pinned: pinned,
+					quick: size == 64 && (conns < most || pinned) || size == 16*kib && conns == 64 && pinned,
 				})
 			}
 		}
-		add(cell{Name: "echo/64B/c64/rate20k/" + where, Kind: echo, Size: 64, Conns: 64, Rate: 20_000,
-			Pinned: pinned, Bars: []bar{{Metric: p99, Against: "std", AtMost: 1.1}}})
 	}
-	none := []bar{{Metric: throughput, Against: "std", AtLeast: 1}}
-	add(cell{Name: "stream/source", Kind: source, Size: 64 << 10, Conns: 1, Bars: none, quick: true})
-	add(cell{Name: "stream/sink", Kind: sink, Size: 64 << 10, Conns: 1, Bars: none, quick: true})
-	add(cell{Name: "idle/c1000", Kind: idle, Size: 64, Conns: 1000, Seconds: 3, quick: true})
-	for _, g := range []int{1, 32, 128, 1024} {
-		c := cell{Name: fmt.Sprintf("randread/direct/g%d", g), Kind: randread, Size: 4096, Goroutines: g,
-			Direct: true, quick: g == 1 || g == 128}
-		if g >= 32 {
-			c.Bars = []bar{
-				{Metric: throughput, Against: "std", AtLeast: 2},
-				{Metric: cpu, Against: "std", AtMost: 0.3},
-				{Metric: throughput, Against: "fio-uring", AtLeast: 0.95},
-			}
-		}
-		add(c)
-	}
-	for _, g := range []int{1, 8, 128} {
-		add(cell{Name: fmt.Sprintf("randread/cached/g%d", g), Kind: randread, Size: 4096, Goroutines: g,
-			Bars: []bar{{Metric: throughput, Against: "std", AtLeast: 1.1}}, quick: g != 8})
-	}
-	for _, g := range []int{1, 64} {
-		add(cell{Name: fmt.Sprintf("overhead/nop/g%d", g), Kind: overhead, Goroutines: g, quick: true})
-	}
-	return all
+	return cells
 }
 
-// echoBars returns the bars of an echo cell.
-func echoBars(size, conns int, pinned bool) []bar {
-	switch {
-	case size == 64 && conns == 64 && pinned:
-		return []bar{{Metric: throughput, Against: "std", AtLeast: 1.12}, {Metric: throughput, Against: "c-uring", AtLeast: 0.92}}
-	case size == 64 && conns == 512 && pinned:
-		return []bar{{Metric: throughput, Against: "std", AtLeast: 1.15}, {Metric: throughput, Against: "c-uring", AtLeast: 0.85}}
-	case conns == 1:
-		return []bar{
-			{Metric: throughput, Against: "std", AtLeast: 1},
-			{Metric: p50, Against: "std", AtMost: 1},
-			{Metric: p99, Against: "std", AtMost: 1},
+func openCells() []cell {
+	var cells []cell
+	add := func(conns int, pinned bool, parts ...float64) {
+		for _, part := range parts {
+			cells = append(cells, cell{
+				Name: fmt.Sprintf("open/64B/c%d/%.0f%%/%s", conns, 100*part, place(pinned)),
+				Kind: kindOpen, Conns: conns, Size: 64, Pinned: pinned, Part: part, quick: conns == 64 && pinned && part == 0.5,
+			})
 		}
-	case conns == 10_000:
-		return []bar{{Metric: throughput, Against: "std", AtLeast: 0.95}}
 	}
-	return []bar{{Metric: throughput, Against: "std", AtLeast: 1}}
+	add(64, true, 0.2, 0.5, 0.8)
+	add(512, true, 0.5)
+	add(64, false, 0.2, 0.5)
+	return cells
+}
+
+func streamCells() []cell {
+	var cells []cell
+	for _, pinned := range []bool{true, false} {
+		for _, k := range []kind{kindRecv, kindSend} {
+			cells = append(cells, cell{Name: fmt.Sprintf("stream/1GiB/%s/%s", k, place(pinned)),
+				Kind: k, Conns: 1, Bytes: gib, Pinned: pinned, quick: pinned})
+		}
+	}
+	return cells
+}
+
+func idleCells() []cell {
+	var cells []cell
+	for _, conns := range []int{1, 1000, most} {
+		cells = append(cells, cell{Name: "idle/c" + countName(conns), Kind: kindIdle, Conns: conns, Size: 64, quick: conns == 1000})
+	}
+	return cells
+}
+
+func readCells() []cell {
+	var cells []cell
+	for _, g := range []int{1, 32, 128, 1024, most} {
+		cells = append(cells, cell{Name: "randread/direct/g" + countName(g),
+			Kind: kindRead, Conns: g, Size: readSize, Direct: true, quick: g <= 1024})
+	}
+	for _, g := range []int{1, 8, 128, 1024, most} {
+		cells = append(cells, cell{Name: "randread/cached/g" + countName(g),
+			Kind: kindRead, Conns: g, Size: readSize, quick: g == 1 || g == 128})
+	}
+	return cells
+}
+
+func nopCells() []cell {
+	var cells []cell
+	for _, g := range []int{1, 64, 1024} {
+		cells = append(cells, cell{Name: fmt.Sprintf("overhead/nop/g%d", g), Kind: kindNop, Conns: g, quick: g <= 64})
+	}
+	return cells
+}
+
+// choose returns the cells that a run consists of. A pattern chooses from all
+// of them, also in a quick run.
+func choose(cells []cell, pattern string, quick bool) ([]cell, error) {
+	re, err := regexp.Compile(pattern)
+	if err != nil {
+		return nil, fmt.Errorf("-run: %w", err)
+	}
+	var chosen []cell
+	for _, c := range cells {
+		if re.MatchString(c.Name) && (c.quick || !quick || pattern != "") {
+			chosen = append(chosen, c)
+		}
+	}
+	if len(chosen) == 0 {
+		return nil, fmt.Errorf("no cell matches %q; -list lists them", pattern)
+	}
+	return chosen, nil
+}
+
+// pace is how long things take.
+type pace struct {
+	rounds        int
+	warm, measure time.Duration
+	idle          time.Duration
+	fileSize      int64
+	threads       int // of the load generator
+}
+
+func paceOf(quick bool) pace {
+	if quick {
+		return pace{rounds: 3, warm: 150 * time.Millisecond, measure: 400 * time.Millisecond,
+			idle: 3 * time.Second, fileSize: 256 * mib, threads: 1}
+	}
+	return pace{rounds: 5, warm: 200 * time.Millisecond, measure: 800 * time.Millisecond,
+		idle: 10 * time.Second, fileSize: gib, threads: 1}
 }

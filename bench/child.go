@@ -1,7 +1,11 @@
+//go:build linux
+
 package main
 
 import (
 	"bufio"
+	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -9,156 +13,135 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"strings"
+	"sync"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
-// childEnv, when set, makes the program the child process of that role; its
-// first argument is the order as JSON.
-const childEnv = "YAMANOTE_BENCH_CHILD"
-
-// order says what a child is to do. Each role reads its part of it.
-type order struct {
-	CPU int `json:"cpu"` // to run on, -1 for all
-
-	// servers
-	Subject string `json:"subject,omitempty"`
-	Mode    kind   `json:"mode,omitempty"`
-
-	// load, files and overhead
-	Addr       string  `json:"addr,omitempty"`
-	Conns      int     `json:"conns,omitempty"`
-	Size       int     `json:"size,omitempty"`
-	Rate       int     `json:"rate,omitempty"`
-	Seconds    float64 `json:"seconds,omitempty"`
-	Path       string  `json:"path,omitempty"`
-	Direct     bool    `json:"direct,omitempty"`
-	Goroutines int     `json:"goroutines,omitempty"`
-}
-
-// ready is the first line that a server prints.
-type ready struct {
-	Addr    string `json:"addr"`
-	Backend string `json:"backend,omitempty"`
-}
-
-// result is what a child that measures prints.
-type result struct {
-	Units   float64 `json:"units"` // in the unit of the cell
-	Seconds float64 `json:"seconds"`
-	P50     float64 `json:"p50,omitempty"` // µs
-	P99     float64 `json:"p99,omitempty"`
-	P999    float64 `json:"p999,omitempty"`
-
-	// of the child itself, where that is what is measured
-	CPU      float64 `json:"cpu,omitempty"` // seconds
-	Switches int64   `json:"switches,omitempty"`
-	Threads  int     `json:"threads,omitempty"`
-	RSS      float64 `json:"rss,omitempty"`
-	Syscalls int64   `json:"syscalls,omitempty"` // -1 if not known
-}
-
-var roles = map[string]func(order) error{
-	"server":   runServer,
-	"load":     runLoad,
-	"files":    runFiles,
-	"overhead": runOverhead,
-}
-
-// runChild is main for child processes.
-func runChild(role string) error {
-	var o order
-	if len(os.Args) < 2 {
-		return errors.New("a child needs an order")
-	}
-	if err := json.Unmarshal([]byte(os.Args[1]), &o); err != nil {
-		return err
-	}
-	run := roles[role]
-	if run == nil {
-		return fmt.Errorf("no role %q", role)
-	}
-	if o.CPU >= 0 {
-		if err := pinTo(o.CPU); err != nil {
-			return fmt.Errorf("pinning to processor %d: %w", o.CPU, err)
-		}
-		runtime.GOMAXPROCS(1)
-	}
-	return run(o)
-}
-
-func say(v any) error { return json.NewEncoder(os.Stdout).Encode(v) }
-
-// child is a child process as its parent sees it.
+// child is a process of the bench's: its standard input tells it when to end,
+// its standard output is read line by line.
 type child struct {
-	cmd *exec.Cmd
-	in  io.WriteCloser
-	out *bufio.Scanner
+	cmd   *exec.Cmd
+	stdin io.WriteCloser
+	lines *bufio.Scanner
+	log   *head // its standard error
+	stop  func() bool
+
+	once  sync.Once // around waiting
+	ended error
 }
 
-// startSelf starts this program in a role.
-func startSelf(role string, o order) (*child, error) {
-	self, err := os.Executable()
-	if err != nil {
-		return nil, err
-	}
-	arg, err := json.Marshal(o)
-	if err != nil {
-		return nil, err
-	}
-	cmd := exec.Command(self, string(arg))
-	cmd.Env = append(os.Environ(), childEnv+"="+role)
-	return start(cmd)
-}
+// anyCPU is where a child runs that is not pinned.
+const anyCPU = -1
 
-// start starts a process that ends when its standard input does, or is killed.
-func start(cmd *exec.Cmd) (*child, error) {
-	cmd.Stderr = os.Stderr
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	in, err := cmd.StdinPipe()
+// startChild starts a process, on one CPU only if cpu is not anyCPU, and kills
+// it when ctx ends.
+func startChild(ctx context.Context, cpu int, env []string, argv ...string) (*child, error) {
+	c := &child{cmd: exec.Command(argv[0], argv[1:]...), log: new(head)}
+	c.cmd.Env = append(os.Environ(), env...)
+	c.cmd.Stderr = c.log
+	// A Ctrl-C is ours to handle.
+	c.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	stdout, err := c.cmd.StdoutPipe()
 	if err != nil {
 		return nil, err
 	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
+	if c.stdin, err = c.cmd.StdinPipe(); err != nil {
 		return nil, err
 	}
-	if err := cmd.Start(); err != nil {
+	c.lines = bufio.NewScanner(stdout)
+	c.lines.Buffer(nil, 16*mib)
+	if err := onCPU(cpu, c.cmd.Start); err != nil {
 		return nil, err
 	}
-	c := &child{cmd: cmd, in: in, out: bufio.NewScanner(out)}
-	c.out.Buffer(nil, 1<<20)
+	c.stop = context.AfterFunc(ctx, func() { _ = c.cmd.Process.Kill() })
 	return c, nil
 }
 
-// read reads the child's next line, which is JSON, within a time.
-func (c *child) read(v any, within time.Duration) error {
-	late := time.AfterFunc(within, func() { _ = c.cmd.Process.Kill() })
-	defer late.Stop()
-	if !c.out.Scan() {
-		return fmt.Errorf("process %d ended or was too slow: %w", c.cmd.Process.Pid, errors.Join(c.out.Err(), c.cmd.Wait()))
+// onCPU calls f on a thread that may run on one CPU only. What f starts
+// inherits that.
+func onCPU(cpu int, f func() error) error {
+	if cpu == anyCPU {
+		return f()
 	}
-	if err := json.Unmarshal(c.out.Bytes(), v); err != nil {
-		return fmt.Errorf("process %d said %q: %w", c.cmd.Process.Pid, c.out.Text(), err)
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	var before, one unix.CPUSet
+	if err := unix.SchedGetaffinity(0, &before); err != nil {
+		return os.NewSyscallError("sched_getaffinity", err)
 	}
-	return nil
+	one.Set(cpu)
+	if err := unix.SchedSetaffinity(0, &one); err != nil {
+		return os.NewSyscallError("sched_setaffinity", err)
+	}
+	return errors.Join(f(), os.NewSyscallError("sched_setaffinity", unix.SchedSetaffinity(0, &before)))
 }
 
-// stop ends the child.
-func (c *child) stop() {
-	_ = c.in.Close()
-	late := time.AfterFunc(2*time.Second, func() { _ = c.cmd.Process.Kill() })
-	defer late.Stop()
-	_ = c.cmd.Wait()
-}
+func (c *child) pid() int { return c.cmd.Process.Pid }
 
-// untilEnd returns when standard input ends. On each line before it answers
-// with the system calls made so far.
-func untilEnd(calls func() int64) {
-	s := bufio.NewScanner(os.Stdin)
-	for s.Scan() {
-		if err := say(calls()); err != nil {
-			return
+// read reads a line of JSON.
+func (c *child) read(v any) error {
+	if !c.lines.Scan() {
+		err := c.lines.Err()
+		if err == nil {
+			err = io.ErrUnexpectedEOF
 		}
+		_ = c.end() // it has said all that it has to say
+		return c.explain(err)
 	}
+	return json.Unmarshal(c.lines.Bytes(), v)
+}
+
+// ask sends an empty line and reads the answer.
+func (c *child) ask(v any) error {
+	if _, err := c.stdin.Write([]byte("\n")); err != nil {
+		return c.explain(err)
+	}
+	return c.read(v)
+}
+
+// explain adds what the child has said on standard error.
+func (c *child) explain(err error) error {
+	if text := c.log.String(); text != "" {
+		return fmt.Errorf("%w (%s)", err, text)
+	}
+	return err
+}
+
+// end has the child end, by force if it does not do so by itself.
+func (c *child) end() error {
+	c.once.Do(func() {
+		_ = c.stdin.Close()
+		timer := time.AfterFunc(2*time.Second, func() { _ = c.cmd.Process.Kill() })
+		defer timer.Stop()
+		c.ended = c.cmd.Wait()
+		c.stop()
+	})
+	return c.ended
+}
+
+// head keeps the beginning of what is written to it: a crash says at first
+// what it is about.
+type head struct {
+	mu  sync.Mutex
+	buf []byte
+}
+
+const headSize = 200
+
+func (h *head) Write(b []byte) (int, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.buf = append(h.buf, b[:min(len(b), headSize-len(h.buf))]...)
+	return len(b), nil
+}
+
+// String returns it in one line.
+func (h *head) String() string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return strings.Join(strings.Fields(string(bytes.ToValidUTF8(h.buf, nil))), " ")
 }

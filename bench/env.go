@@ -1,92 +1,95 @@
+//go:build linux
+
 package main
 
 import (
-	"bufio"
+	"context"
 	"os"
 	"os/exec"
 	"runtime"
-	"runtime/debug"
 	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
-
-	"github.com/yamanote-go/yamanote/proactor"
 )
 
-// environment is where a run took place.
-type environment struct {
-	Date    time.Time `json:"date"`
-	Kernel  string    `json:"kernel"`
-	CPU     string    `json:"cpu"`
-	CPUs    int       `json:"cpus"`
-	Go      string    `json:"go"`
-	Commit  string    `json:"commit"`
-	Backend string    `json:"backend"` // of the default runtime
-	Files   string    `json:"files"`   // the limit of open files
-	Command string    `json:"command"`
-	Seed    uint64    `json:"seed"`
-	Rounds  int       `json:"rounds"`
+// Environment is where a run was made.
+type Environment struct {
+	Date          time.Time
+	Kernel        string
+	CPU           string
+	Cores         int
+	GoVersion     string
+	GOMAXPROCS    int
+	Commit        string
+	Command       string
+	LoadGenerator string
+	FileSystem    string            // of the directory for temporary files
+	Files         uint64            // RLIMIT_NOFILE
+	Load          string            // average before
+	LoadEnd       string            // and after
+	Ring          map[string]string // subject to what it stands on
 }
 
-func describe(seed uint64, rounds int) environment {
-	e := environment{
-		Date: time.Now().UTC().Truncate(time.Second), CPUs: runtime.NumCPU(), Go: runtime.Version(),
-		Command: strings.Join(append([]string{"bench"}, os.Args[1:]...), " "), Seed: seed, Rounds: rounds,
-		Backend: proactor.Default().Backend().String(), CPU: cpuModel(), Commit: commit(),
-	}
+func environment(ctx context.Context, dir string) Environment {
+	e := Environment{Date: time.Now(), Cores: runtime.NumCPU(), GoVersion: runtime.Version(),
+		GOMAXPROCS: runtime.GOMAXPROCS(0), Load: loadAverage(), Ring: make(map[string]string),
+		Commit: "unknown", CPU: "unknown", Kernel: "unknown"}
 	var u unix.Utsname
 	if unix.Uname(&u) == nil {
-		e.Kernel = unix.ByteSliceToString(u.Sysname[:]) + " " + unix.ByteSliceToString(u.Release[:])
+		e.Kernel = unix.ByteSliceToString(u.Release[:])
+	}
+	if info, err := os.ReadFile("/proc/cpuinfo"); err == nil {
+		for line := range strings.Lines(string(info)) {
+			if key, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(key) == "model name" {
+				e.CPU = strings.TrimSpace(value)
+				break
+			}
+		}
+	}
+	if out, err := exec.CommandContext(ctx, "git", "rev-parse", "--short=12", "HEAD").Output(); err == nil {
+		e.Commit = strings.TrimSpace(string(out))
+		if out, err := exec.CommandContext(ctx, "git", "status", "--porcelain", "--untracked-files=no").Output(); err == nil && len(out) > 0 {
+			e.Commit += ", changed"
+		}
+	}
+	e.Command = "bench"
+	if len(os.Args) > 1 {
+		e.Command += " " + strings.Join(os.Args[1:], " ")
+	}
+	var fs unix.Statfs_t
+	if unix.Statfs(dir, &fs) == nil {
+		e.FileSystem = fileSystem(fs.Type)
+	}
+	var limit unix.Rlimit
+	if unix.Getrlimit(unix.RLIMIT_NOFILE, &limit) == nil {
+		e.Files = limit.Cur
 	}
 	return e
 }
 
-func cpuModel() string {
-	f, err := os.Open("/proc/cpuinfo")
-	if err != nil {
-		return runtime.GOARCH
+func fileSystem(magic int64) string {
+	switch magic {
+	case unix.EXT4_SUPER_MAGIC:
+		return "ext4"
+	case unix.XFS_SUPER_MAGIC:
+		return "xfs"
+	case unix.BTRFS_SUPER_MAGIC:
+		return "btrfs"
+	case unix.TMPFS_MAGIC:
+		return "tmpfs"
+	case unix.OVERLAYFS_SUPER_MAGIC:
+		return "overlayfs"
 	}
-	defer f.Close()
-	for s := bufio.NewScanner(f); s.Scan(); {
-		if key, value, ok := strings.Cut(s.Text(), ":"); ok && strings.TrimSpace(key) == "model name" {
-			return strings.TrimSpace(value)
-		}
-	}
-	return runtime.GOARCH
+	return "unknown"
 }
 
-func commit() string {
-	if info, ok := debug.ReadBuildInfo(); ok {
-		for _, s := range info.Settings {
-			if s.Key == "vcs.revision" {
-				return s.Value
-			}
-		}
-	}
-	out, err := exec.Command("git", "rev-parse", "--short", "HEAD").Output()
+// loadAverage returns how busy the machine has been for a minute.
+func loadAverage() string {
+	text, err := os.ReadFile("/proc/loadavg")
 	if err != nil {
 		return "unknown"
 	}
-	return strings.TrimSpace(string(out))
-}
-
-func loadAverage() string {
-	b, err := os.ReadFile("/proc/loadavg")
-	if err != nil {
-		return "?"
-	}
-	one, _, _ := strings.Cut(string(b), " ")
-	return one
-}
-
-// raiseFileLimit allows as many open files as the system lets it.
-func raiseFileLimit() string {
-	var lim unix.Rlimit
-	if unix.Getrlimit(unix.RLIMIT_NOFILE, &lim) != nil {
-		return "?"
-	}
-	lim.Cur = lim.Max
-	_ = unix.Setrlimit(unix.RLIMIT_NOFILE, &lim)
-	return itoa(lim.Cur)
+	first, _, _ := strings.Cut(string(text), " ")
+	return first
 }

@@ -1,17 +1,18 @@
-// Bench measures Yamanote beside the standard library, C programs and other
-// Go libraries, each in a process of its own, driven by a load process that
-// checks every byte.
+//go:build linux
+
+// Command bench measures this module beside the standard library, programs in
+// C and other libraries for Go.
 //
-//	go run -C bench . -quick           three minutes
-//	go run -C bench .                  the whole matrix, most of an hour
-//	go run -C bench . -run echo/64B    some cells
-//	go run -C bench . -list            what there is
-//	go run -C bench . -html out.html -json out.json
+//	go run -C bench . -quick               three minutes
+//	go run -C bench . -html report.html    everything, in less than an hour
+//	go run -C bench . -run '^echo/64B'     some cells
+//	go run -C bench . -list                which there are
 //
-// Subjects take part in every round in random order, and what counts is the
-// ratio of two subjects within a round: the table shows its median and
-// quartiles, and says "noisy" where they are too far apart to mean anything.
-// Nothing but the loopback and temporary files is used.
+// Every subject is a process of its own, and so is the load. In each round all
+// subjects of a cell run once, in random order; what counts is the median of
+// the ratios within the rounds. Where those lie too far apart no ratio is
+// given. It uses loopback and a directory for temporary files, and nothing
+// else.
 package main
 
 import (
@@ -24,212 +25,261 @@ import (
 	"os"
 	"os/signal"
 	"regexp"
-	"strings"
 	"syscall"
 	"time"
 
-	"github.com/yamanote-go/yamanote/proactor"
+	"golang.org/x/sys/unix"
+
+	"github.com/yamanote-go/yamanote/bench/internal/control"
 )
 
 func main() {
-	if role := os.Getenv(childEnv); role != "" {
-		if err := runChild(role); err != nil {
-			fmt.Fprintf(os.Stderr, "bench %s: %v\n", role, err)
-			os.Exit(1)
+	if len(os.Args) > 1 {
+		if role := roles[os.Args[1]]; role != nil {
+			if err := role(os.Args[2:]); err != nil {
+				control.Fatal(err)
+			}
+			return
 		}
-		return
 	}
-	if err := run(); err != nil {
-		fmt.Fprintln(os.Stderr, "bench:", err)
-		os.Exit(1)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	switch err := bench(ctx, os.Args[1:]); {
+	case errors.Is(err, flag.ErrHelp):
+	case ctx.Err() != nil:
+		fmt.Fprintln(os.Stderr, "\ninterrupted")
+		os.Exit(130)
+	case err != nil:
+		control.Fatal(err)
 	}
+}
+
+// roles are what this program is in the processes that it starts.
+var roles = map[string]func(args []string) error{
+	"serve": serveMain,
+	"load":  loadMain,
+	"read":  func(args []string) error { return workerMain(args, readMain) },
+	"nop":   func(args []string) error { return workerMain(args, nopMain) },
 }
 
 // options are the command line.
 type options struct {
-	run, subjects  string
-	quick, list    bool
-	rounds         int
-	seconds        float64
-	seed           uint64
-	jsonTo, htmlTo string
+	run, subjects   string
+	list, quick     bool
+	rounds          int
+	measure         time.Duration
+	json, html, dir string
+	from            string
+	load            string
+	threads         int
+	strace, profile bool
+	seed            uint64
 }
 
-func parseOptions() options {
+func parseOptions(args []string) (options, error) {
 	var o options
-	flag.StringVar(&o.run, "run", "", "measure cells whose names match this `regexp`")
-	flag.StringVar(&o.subjects, "subjects", "", "measure only these, separated by commas")
-	flag.BoolVar(&o.quick, "quick", false, "a smaller matrix with short rounds: about three minutes")
-	flag.BoolVar(&o.list, "list", false, "list cells and subjects")
-	flag.IntVar(&o.rounds, "rounds", 0, "rounds of each cell (7; quick: 3)")
-	flag.Float64Var(&o.seconds, "seconds", 0, "seconds of each measurement (1; quick: 0.3)")
-	flag.Uint64Var(&o.seed, "seed", uint64(time.Now().UnixNano()), "of the order of subjects")
-	flag.StringVar(&o.jsonTo, "json", "", "write everything to this `file`")
-	flag.StringVar(&o.htmlTo, "html", "", "write a page with plots to this `file`")
-	flag.Parse()
-	return o
+	fs := flag.NewFlagSet("bench", flag.ContinueOnError)
+	fs.StringVar(&o.run, "run", "", "run the cells that match `regexp`")
+	fs.StringVar(&o.subjects, "subjects", "", "measure the subjects that match `regexp`, besides the base")
+	fs.BoolVar(&o.list, "list", false, "list cells and subjects")
+	fs.BoolVar(&o.quick, "quick", false, "fewer cells, subjects and rounds: three minutes")
+	fs.IntVar(&o.rounds, "rounds", 0, "`number` of rounds; 0 means 5, or 3 in a quick run")
+	fs.DurationVar(&o.measure, "measure", 0, "`time` to measure in a round; 0 means 800ms, or 400ms in a quick run")
+	fs.StringVar(&o.json, "json", "", "write everything to `file`")
+	fs.StringVar(&o.html, "html", "", "write a page with plots to `file`")
+	fs.StringVar(&o.from, "from", "", "measure nothing: make tables and page of the `file` that -json wrote")
+	fs.StringVar(&o.load, "load", "auto", "load generator: c, go, or auto for C where there is a compiler")
+	fs.IntVar(&o.threads, "loadthreads", 1, "`number` of threads of the load generator in C")
+	fs.BoolVar(&o.profile, "profile", false, "show by perf where the time of an operation goes, in an extra round")
+	fs.StringVar(&o.dir, "dir", "", "make the temporary `directory` in this one")
+	fs.BoolVar(&o.strace, "strace", false, "count system calls with strace, in an extra round")
+	fs.Uint64Var(&o.seed, "seed", 0, "`seed` of the order of subjects; 0 means any")
+	if err := fs.Parse(args); err != nil {
+		return o, err
+	}
+	if fs.NArg() > 0 {
+		return o, fmt.Errorf("unexpected argument %q", fs.Arg(0))
+	}
+	if o.rounds < 0 || o.measure < 0 || o.threads < 1 {
+		return o, errors.New("-rounds and -measure must not be negative, and -loadthreads must be positive")
+	}
+	if o.seed == 0 {
+		o.seed = uint64(rand.Uint32())
+	}
+	return o, nil
 }
 
-// choose returns the cells that the options ask for.
-func (o options) choose(all []cell) ([]cell, error) {
-	match, err := regexp.Compile(o.run)
-	if err != nil {
-		return nil, fmt.Errorf("-run: %w", err)
-	}
-	var out []cell
-	for _, c := range all {
-		if !match.MatchString(c.Name) || o.quick && o.run == "" && !c.quick {
-			continue
-		}
-		switch {
-		case o.seconds > 0:
-			c.Seconds = o.seconds
-		case o.quick && c.Kind != idle:
-			c.Seconds = 0.3
-		}
-		out = append(out, c)
-	}
-	if len(out) == 0 {
-		return nil, fmt.Errorf("no cell matches %q; -list shows them", o.run)
-	}
-	return out, nil
-}
+// quickSubjects are those of a quick run.
+const quickSubjects = "^(yamanote|c-|fio-io_uring)"
 
-// pick returns the subjects that the options ask for; std is always among
-// them, since the ratios are to it.
-func (o options) pick(all []subject) ([]subject, error) {
-	if o.subjects == "" {
-		if !o.quick {
-			return all, nil
-		}
-		o.subjects = "yamanote,channel,c-uring,c-epoll,fio-uring"
-	}
-	wanted := map[string]bool{"std": true}
-	for name := range strings.SplitSeq(o.subjects, ",") {
-		wanted[strings.TrimSpace(name)] = true
-	}
-	var out []subject
-	for _, s := range all {
-		if wanted[s.Name] {
-			out = append(out, s)
-			delete(wanted, s.Name)
-		}
-	}
-	for name := range wanted {
-		return nil, fmt.Errorf("no subject %q; -list shows them", name)
-	}
-	return out, nil
-}
-
-func run() error {
-	o := parseOptions()
-	dir, err := os.MkdirTemp("", "yamanote-bench-")
+func bench(ctx context.Context, args []string) (err error) {
+	o, err := parseOptions(args)
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-
-	all := subjects(dir)
+	if o.from != "" {
+		return again(o)
+	}
+	cells, err := choose(matrix(), o.run, o.quick)
+	if err != nil {
+		return err
+	}
+	pattern := o.subjects
+	if pattern == "" && o.quick {
+		pattern = quickSubjects
+	}
+	chosen, err := regexp.Compile(pattern)
+	if err != nil {
+		return fmt.Errorf("-subjects: %w", err)
+	}
+	raiseFileLimit()
+	l := &lab{list: o.list}
+	if l.self, err = os.Executable(); err != nil {
+		return err
+	}
+	if l.dir, err = os.MkdirTemp(o.dir, "yamanote-bench-"); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(l.dir)) }()
+	p := paceOf(o.quick)
+	if o.rounds > 0 {
+		p.rounds = o.rounds
+	}
+	if o.measure > 0 {
+		p.measure = o.measure
+	}
+	shards := !o.quick || o.subjects != ""
 	if o.list {
-		for _, c := range cells() {
-			fmt.Println(c.Name, c.Bars)
-		}
-		for _, s := range all {
-			fmt.Println(s.Name, s.Kinds, s.why)
-		}
+		list(cells, l.subjects(ctx, chosen, shards))
 		return nil
 	}
-	chosen, err := o.choose(cells())
+	p.threads = o.threads
+	fmt.Println("building the load generator and the subjects")
+	load, err := l.prepareLoad(ctx, o.load)
 	if err != nil {
 		return err
 	}
-	taking, err := o.pick(all)
-	if err != nil {
-		return err
-	}
-	b := &bench{dir: dir, subjects: taking, rounds: o.rounds, rnd: rand.New(rand.NewPCG(o.seed, 0)), fileSize: 1 << 30}
-	if o.quick {
-		b.fileSize = 256 << 20
-	}
-	if b.rounds == 0 {
-		b.rounds = 7
-		if o.quick {
-			b.rounds = 3
-		}
-	}
-	env := describe(o.seed, b.rounds)
-	env.Files = raiseFileLimit()
-	if err := proactor.ShutdownDefault(ctx); err != nil {
-		return err
-	}
-	outcomes, err := b.all(ctx, chosen, env)
-	if err != nil && !errors.Is(err, context.Canceled) {
-		return err
-	}
-	writeSummary(os.Stdout, outcomes)
-	return save(o, env, outcomes)
+	r := &runner{lab: l, pace: p, strace: o.strace, profile: o.profile, rng: rand.New(rand.NewPCG(o.seed, 0)),
+		subjects: l.subjects(ctx, chosen, shards)}
+	return r.all(ctx, o, cells, load)
 }
 
-// all measures the cells one after the other and prints each as it is done.
-func (b *bench) all(ctx context.Context, chosen []cell, env environment) ([]outcome, error) {
-	fmt.Printf("%s, %s × %d, %s, commit %s, seed %d\nring: %s\n", env.Kernel, env.CPU, env.CPUs, env.Go, env.Commit, env.Seed, env.Backend)
-	for _, s := range b.subjects {
-		if s.why != "" {
-			fmt.Printf("without %s: %s\n", s.Name, s.why)
-		}
+// all runs all cells and writes the reports.
+func (r *runner) all(ctx context.Context, o options, cells []cell, load string) error {
+	env := environment(ctx, r.lab.dir)
+	env.LoadGenerator = fmt.Sprintf("%s, %d thread(s)", load, r.pace.threads)
+	report := &Report{Env: env, Seed: o.seed, Rounds: r.pace.rounds, Quick: o.quick}
+	report.writeEnv(os.Stdout)
+	var total time.Duration
+	for _, c := range cells {
+		total += r.estimate(c)
 	}
-	terminal := isTerminal(os.Stderr)
-	clear := func() {
-		if terminal {
-			fmt.Fprint(os.Stderr, "\r\033[K")
-		}
-	}
-	var outcomes []outcome
-	for i, c := range chosen {
-		b.progress = func(format string, args ...any) {
-			if terminal {
-				clear()
-				fmt.Fprintf(os.Stderr, "[%d of %d] "+format, append([]any{i + 1, len(chosen)}, args...)...)
-			}
-		}
-		if !terminal {
-			fmt.Fprintf(os.Stderr, "[%d of %d] %s\n", i+1, len(chosen), c.Name)
-		}
-		o, err := b.measure(ctx, c)
-		clear()
+	r.progress = newProgress(os.Stdout, len(cells), total)
+	var stopped error
+	for _, c := range cells {
+		result, err := r.run(ctx, c)
+		r.progress.clear()
+		r.progress.done += r.estimate(c)
 		if err != nil {
-			return outcomes, err
+			stopped = err
+			break
 		}
-		outcomes = append(outcomes, o)
-		writeOutcome(os.Stdout, o)
+		report.add(result)
+		result.write(os.Stdout)
 	}
-	return outcomes, nil
+	report.Took = time.Since(r.progress.start)
+	report.Env.LoadEnd = loadAverage()
+	report.writeBars(os.Stdout)
+	wrong := report.wrong(os.Stdout)
+	if err := report.save(o); err != nil {
+		return err
+	}
+	if stopped == nil && wrong {
+		return errWrong
+	}
+	return stopped
 }
 
-func isTerminal(f *os.File) bool {
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
+func (r *Report) add(c *CellReport) {
+	r.Cells = append(r.Cells, c)
+	for _, s := range c.Subjects {
+		if s.Backend != "" && r.Env.Ring[s.Name] == "" {
+			r.Env.Ring[s.Name] = s.Backend
+		}
+	}
 }
 
 // save writes the files that were asked for.
-func save(o options, env environment, outcomes []outcome) error {
-	if o.jsonTo != "" {
-		doc, err := json.MarshalIndent(map[string]any{"environment": env, "outcomes": outcomes}, "", " ")
+func (r *Report) save(o options) error {
+	if o.json != "" {
+		text, err := json.MarshalIndent(r, "", "\t")
 		if err != nil {
 			return err
 		}
-		if err := os.WriteFile(o.jsonTo, append(doc, '\n'), 0o644); err != nil {
+		if err := os.WriteFile(o.json, append(text, '\n'), 0o644); err != nil {
 			return err
 		}
 	}
-	if o.htmlTo != "" {
-		page, err := htmlPage(env, outcomes)
+	if o.html != "" {
+		page, err := r.page()
 		if err != nil {
 			return err
 		}
-		return os.WriteFile(o.htmlTo, page, 0o644)
+		return os.WriteFile(o.html, page, 0o644)
 	}
 	return nil
+}
+
+// again reports an earlier run.
+func again(o options) error {
+	text, err := os.ReadFile(o.from)
+	if err != nil {
+		return err
+	}
+	report := new(Report)
+	if err := json.Unmarshal(text, report); err != nil {
+		return fmt.Errorf("%s: %w", o.from, err)
+	}
+	report.writeEnv(os.Stdout)
+	for _, c := range report.Cells {
+		c.write(os.Stdout)
+	}
+	report.writeBars(os.Stdout)
+	return report.save(o)
+}
+
+func list(cells []cell, subjects []subject) {
+	fmt.Println("cells:")
+	for _, c := range cells {
+		fmt.Println("  " + c.Name)
+		for _, b := range barsOf(c) {
+			fmt.Println("      bar:", b)
+		}
+	}
+	fmt.Println("subjects:")
+	for _, s := range subjects {
+		if s.Missing != "" {
+			fmt.Printf("  %s (%s)\n", s.Name, s.Missing)
+			continue
+		}
+		fmt.Println("  " + s.Name)
+	}
+}
+
+// raiseFileLimit allows as many descriptors as there may be. Children inherit
+// it.
+func raiseFileLimit() {
+	var limit unix.Rlimit
+	if unix.Getrlimit(unix.RLIMIT_NOFILE, &limit) == nil && limit.Cur < limit.Max {
+		limit.Cur = limit.Max
+		_ = unix.Setrlimit(unix.RLIMIT_NOFILE, &limit)
+	}
+}
+
+func fileLimit() uint64 {
+	var limit unix.Rlimit
+	if unix.Getrlimit(unix.RLIMIT_NOFILE, &limit) != nil {
+		return 0
+	}
+	return limit.Cur
 }

@@ -1,255 +1,349 @@
+//go:build linux
+
 package main
 
 import (
 	"bytes"
+	_ "embed"
 	"fmt"
 	"html/template"
 	"math"
 	"slices"
 	"strings"
+	"time"
 )
 
-// htmlPage makes a page of its own: no script, nothing from outside.
-func htmlPage(env environment, outcomes []outcome) ([]byte, error) {
+//go:embed page.html
+var pageTemplate string
+
+// pageData is what the page shows.
+type pageData struct {
+	*Report
+	Figures  []figure
+	Dots     template.HTML
+	Leads    []template.HTML
+	Bars     []pageWork
+	Sections []section
+	Heat     heat
+	Tables   string
+	Took     time.Duration
+}
+
+type figure struct{ Value, Text string }
+
+// pageWork is a row of the table of bars: a sort of work with its bars.
+type pageWork struct {
+	Work              string
+	Met, Missed, Open int
+	Bars              []pageBar
+}
+
+type pageBar struct {
+	Cell, What, Want, Value, Class string
+	Gauge                          template.HTML
+}
+
+type section struct {
+	Title, Text string
+	Plots       []template.HTML
+}
+
+// heat is the table of all ratios.
+type heat struct {
+	Names []string
+	Rows  []heatRow
+}
+
+type heatRow struct {
+	Cell   string
+	Values []heatCell
+}
+
+type heatCell struct {
+	Text, Class string
+	Style       template.CSS
+}
+
+// page returns the report as a page that needs nothing else.
+func (r *Report) page() ([]byte, error) {
+	t, err := template.New("page").Parse(pageTemplate)
+	if err != nil {
+		return nil, err
+	}
+	data := pageData{Report: r, Bars: r.pageBars(), Sections: r.sections(), Heat: r.heat(), Took: r.Took.Round(time.Second)}
+	data.Figures = r.figures()
+	data.Leads = r.leads()
+	data.Dots = template.HTML(r.dots())
+	var tables strings.Builder
+	for _, c := range r.Cells {
+		c.write(&tables)
+	}
+	data.Tables = tables.String()
 	var out bytes.Buffer
-	err := pageTemplate.Execute(&out, map[string]any{
-		"Env": env, "Plots": plots(outcomes), "Tables": tables(outcomes),
-	})
+	err = t.Execute(&out, data)
 	return out.Bytes(), err
 }
 
-// curve is one subject's line in a plot.
-type curve struct {
-	name   string
-	points []point
+func (r *Report) figures() []figure {
+	counts := make(map[verdict]int)
+	for _, b := range r.barRows() {
+		counts[b.Verdict]++
+	}
+	return []figure{{fmt.Sprint(len(r.Cells)), "cells"}, {fmt.Sprint(counts[met]), "bars met"},
+		{fmt.Sprint(counts[missed]), "bars missed"}, {fmt.Sprint(counts[undecided]), "too noisy to say"},
+		{fmt.Sprint(counts[notMeasured]), "not measured"}}
 }
 
-type point struct{ x, y float64 }
-
-// family groups cells that differ in one number only, which is the x axis.
-func family(c cell) (name, axis string, x float64) {
-	switch c.Kind {
-	case echo:
-		where := "free"
-		if c.Pinned {
-			where = "pinned"
-		}
-		if c.Rate > 0 {
-			return "", "", 0
-		}
-		return fmt.Sprintf("echo, %d bytes, %s", c.Size, where), "connections", float64(c.Conns)
-	case randread:
-		where := "page cache"
-		if c.Direct {
-			where = "O_DIRECT"
-		}
-		return "random reads, " + where, "goroutines", float64(c.Goroutines)
-	}
-	return "", "", 0
-}
-
-// plots draws, for each family of cells, how throughput, latency and
-// processor time change along its axis.
-func plots(outcomes []outcome) []template.HTML {
-	type group struct {
-		name, axis string
-		metrics    map[metric]map[string][]point
-	}
-	var groups []*group
-	for _, o := range outcomes {
-		name, axis, x := family(o.Cell)
-		if name == "" {
+// pageBars are the bars that were measured, by what they are about.
+func (r *Report) pageBars() []pageWork {
+	var out []pageWork
+	for _, b := range r.barRows() {
+		if b.Verdict == notMeasured {
 			continue
 		}
-		i := slices.IndexFunc(groups, func(g *group) bool { return g.name == name })
-		if i < 0 {
-			groups = append(groups, &group{name: name, axis: axis, metrics: map[metric]map[string][]point{}})
-			i = len(groups) - 1
+		if len(out) == 0 || out[len(out)-1].Work != b.Work {
+			out = append(out, pageWork{Work: b.Work})
 		}
-		for _, m := range []metric{throughput, p99, cpu} {
-			for subject := range o.Samples {
-				s := summarize(o.values(subject, m))
-				if s.N == 0 {
-					continue
-				}
-				if groups[i].metrics[m] == nil {
-					groups[i].metrics[m] = map[string][]point{}
-				}
-				groups[i].metrics[m][subject] = append(groups[i].metrics[m][subject], point{x, s.Median})
+		work := &out[len(out)-1]
+		row := pageBar{Cell: b.Cell, What: string(b.Metric), Want: b.Want}
+		if b.To != "" {
+			row.What += " / " + b.To
+		}
+		switch b.Verdict {
+		case undecided:
+			work.Open++
+			row.Class, row.Value = "open", b.Value.String()
+		default:
+			if b.Verdict == met {
+				work.Met++
+			} else {
+				work.Missed++
+			}
+			row.Class = string(b.Verdict)
+			row.Value = b.value()
+			row.Gauge = template.HTML(gauge(b.Value.Median, b.Number, b.Limit, b.Verdict == met))
+		}
+		work.Bars = append(work.Bars, row)
+	}
+	return out
+}
+
+func (r *Report) heat() heat {
+	var h heat
+	for _, c := range r.Cells {
+		for _, s := range c.Subjects {
+			if s.Name != base(c.Kind) && !slices.Contains(h.Names, s.Name) {
+				h.Names = append(h.Names, s.Name)
 			}
 		}
 	}
-	var out []template.HTML
-	titles := map[metric]string{throughput: "a second", p99: "p99, µs", cpu: "processor time each, µs"}
-	for _, g := range groups {
-		for _, m := range []metric{throughput, p99, cpu} {
-			var curves []curve
-			for name, pts := range g.metrics[m] {
-				slices.SortFunc(pts, func(a, b point) int { return int(a.x - b.x) })
-				curves = append(curves, curve{name, pts})
+	for _, c := range r.Cells {
+		if c.Kind == kindIdle || c.Kind == kindOpen {
+			continue
+		}
+		row := heatRow{Cell: c.Name}
+		for _, name := range h.Names {
+			var cell heatCell
+			if s := c.find(name); s != nil {
+				ratio := s.Ratios[mThroughput]
+				switch {
+				case s.Missing != "" || s.Error != "":
+					cell = heatCell{Text: "–"}
+				case ratio.N > 0 && ratio.Noisy:
+					cell = heatCell{Text: ratio.String(), Class: "noisy"}
+				case ratio.N > 0:
+					cell = heatCell{Text: fmt.Sprintf("%.2f", ratio.Median), Class: "heat", Style: heatStyle(ratio.Median)}
+				}
 			}
-			if len(curves) == 0 {
+			row.Values = append(row.Values, cell)
+		}
+		h.Rows = append(h.Rows, row)
+	}
+	return h
+}
+
+// heatStyle tints a cell, the more the further the ratio is from one.
+func heatStyle(ratio float64) template.CSS {
+	strength := math.Min(1, math.Abs(math.Log2(ratio)))
+	tint := "--good"
+	if ratio < 1 {
+		tint = "--bad"
+	}
+	return template.CSS(fmt.Sprintf("background:color-mix(in srgb, var(%s) %.0f%%, transparent)", tint, 55*strength))
+}
+
+// sections are the plots: one section for each group of cells.
+func (r *Report) sections() []section {
+	var groups []string
+	cells := make(map[string][]*CellReport)
+	for _, c := range r.Cells {
+		if c.Skipped != "" {
+			continue
+		}
+		if cells[c.Group] == nil {
+			groups = append(groups, c.Group)
+		}
+		cells[c.Group] = append(cells[c.Group], c)
+	}
+	var out []section
+	for _, g := range groups {
+		out = append(out, sectionOf(g, cells[g]))
+	}
+	return out
+}
+
+func sectionOf(title string, cells []*CellReport) section {
+	s := section{Title: title}
+	add := func(svg string) { s.Plots = append(s.Plots, template.HTML(svg)) }
+	first := cells[0]
+	p50 := func(a Sample) float64 { return float64(a.Latency.P50) }
+	p99 := func(a Sample) float64 { return float64(a.Latency.P99) }
+	switch first.Kind {
+	case kindIdle:
+		s.Text = "Nothing is sent. Processor time, context switches and system calls should all be none."
+		for _, c := range cells {
+			add(barsSVG("Memory for one of "+countName(c.Conns), nil,
+				c.rows(func(a Sample) []float64 { return []float64{max(0, a.MemPerConn)} }, bytesName)))
+		}
+		for _, c := range cells {
+			add(barsSVG("CPU of "+countName(c.Conns)+", µs altogether", nil,
+				c.rows(func(a Sample) []float64 { return []float64{float64(a.CPUTotal.Microseconds())} },
+					func(x float64) string { return fmt.Sprintf("%.0f", x) })))
+		}
+		return s
+	case kindRecv, kindSend:
+		for _, c := range cells {
+			add(barsSVG(c.Name+": MiB a second", nil,
+				c.rows(func(a Sample) []float64 { return []float64{a.Throughput} }, bigNumber)))
+		}
+	case kindOpen:
+		s.Text = "Latency counts from when a message was due, whether or not the connection was free. " +
+			"The rate is a part of what the standard library reaches in a closed loop."
+		add(lines("Median latency", cells, p50, true, latency).svg())
+		add(lines("99th percentile of latency", cells, p99, true, latency).svg())
+	default:
+		if len(cells) > 1 {
+			add(lines(first.Unit+" a second", cells, func(a Sample) float64 { return a.Throughput }, false, bigNumber).svg())
+			add(lines("99th percentile of latency", cells, p99, true, latency).svg())
+		} else {
+			add(barsSVG(first.Name+": "+first.Unit+" a second", nil,
+				first.rows(func(a Sample) []float64 { return []float64{a.Throughput} }, bigNumber)))
+		}
+	}
+	for _, c := range cells {
+		add(barsSVG(fmt.Sprintf("CPU µs for one: %s", c.place()), []string{"user", "system"},
+			c.costs()))
+		if svg := c.profileSVG(); svg != "" {
+			add(svg)
+		}
+	}
+	return s
+}
+
+// costs are the bars of a cell's processor time, user and system. The kernel
+// tells the two apart by sampling at 100 Hz: the more rounds, the better.
+func (c *CellReport) costs() []row {
+	var rows []row
+	for _, s := range c.Subjects {
+		var user, all float64
+		for _, a := range s.Samples {
+			user += a.UserShare * a.CPUTotal.Seconds()
+			all += a.CPUTotal.Seconds()
+		}
+		if all == 0 {
+			continue
+		}
+		each := s.median(func(a Sample) float64 { return a.CPU })
+		rows = append(rows, row{name: s.Name, parts: []float64{each * user / all, each * (1 - user/all)}, note: fmt.Sprintf("%.2f", each)})
+	}
+	return rows
+}
+
+// leads are the pictures beside the first: what one operation costs in the
+// cells that say most.
+func (r *Report) leads() []template.HTML {
+	var out []template.HTML
+	for _, c := range r.Cells {
+		if c.Name != "echo/64B/c64/pinned" && c.Name != "randread/direct/g128" {
+			continue
+		}
+		if svg := c.profileSVG(); svg != "" {
+			out = append(out, template.HTML(strings.ReplaceAll(svg, "Where the µs go: "+c.place(), c.Name+": where the µs of one go")))
+		} else if rows := c.costs(); rows != nil {
+			out = append(out, template.HTML(barsSVG(c.Name+": CPU µs for one", []string{"user", "system"}, rows)))
+		}
+	}
+	return out
+}
+
+// place is where a cell stands on the x axis of its section.
+func (c *CellReport) place() string {
+	switch c.Kind {
+	case kindOpen:
+		return fmt.Sprintf("%.0f%%", 100*c.Part)
+	case kindRecv:
+		return "receiving"
+	case kindSend:
+		return "sending"
+	case kindRead, kindNop:
+		return countName(c.Conns) + " goroutine(s)"
+	}
+	return countName(c.Conns) + " connection(s)"
+}
+
+// axisOf is what the x axis of a section counts.
+func axisOf(k kind) string {
+	switch k {
+	case kindOpen:
+		return "rate"
+	case kindRead:
+		return "goroutines, or depth"
+	case kindNop:
+		return "goroutines"
+	}
+	return "connections"
+}
+
+// lines makes a plot over the connections of cells.
+func lines(title string, cells []*CellReport, of func(Sample) float64, log bool, format func(float64) string) plot {
+	p := plot{title: title, xTitle: axisOf(cells[0].Kind), log: log, format: format}
+	index := make(map[string]int)
+	for i, c := range cells {
+		label, _, _ := strings.Cut(c.place(), " ")
+		p.labels = append(p.labels, label)
+		for _, s := range c.Subjects {
+			sum := s.summary(func(a Sample) (float64, bool) { v := of(a); return v, v > 0 })
+			if sum.N == 0 {
 				continue
 			}
-			slices.SortFunc(curves, func(a, b curve) int { return strings.Compare(a.name, b.name) })
-			out = append(out, template.HTML(drawPlot(g.name+": "+titles[m], g.axis, curves)))
-		}
-	}
-	return out
-}
-
-// colours are told apart by most eyes; a subject keeps its own in all plots.
-var colours = map[string]string{
-	"std": "#555555", "yamanote": "#0072b2",
-	"yamanote:2": "#009e73", "c-uring": "#d55e00", "c-epoll": "#e69f00", "fio-uring": "#d55e00",
-	"fio-psync": "#e69f00", "gnet": "#999933", "netpoll": "#882255",
-}
-
-func colour(name string) string {
-	if c, ok := colours[name]; ok {
-		return c
-	}
-	return "#000000"
-}
-
-// drawPlot draws curves over a logarithmic x axis, y from zero.
-func drawPlot(title, axis string, curves []curve) string {
-	const w, h, left, bottom, top, right = 460, 300, 70, 44, 34, 130
-	minX, maxX, maxY := math.Inf(1), math.Inf(-1), 0.0
-	var xs []float64
-	for _, c := range curves {
-		for _, p := range c.points {
-			minX, maxX, maxY = min(minX, p.x), max(maxX, p.x), max(maxY, p.y)
-			if !slices.Contains(xs, p.x) {
-				xs = append(xs, p.x)
+			at, ok := index[s.Name]
+			if !ok {
+				at = len(p.lines)
+				index[s.Name] = at
+				p.lines = append(p.lines, line{name: s.Name})
 			}
+			p.lines[at].points = append(p.lines[at].points, point{x: i, y: sum.Median, lo: sum.Q1, hi: sum.Q3})
 		}
 	}
-	px := func(x float64) float64 {
-		if maxX == minX {
-			return left + (w-left-right)/2
-		}
-		return left + (math.Log(x)-math.Log(minX))/(math.Log(maxX)-math.Log(minX))*(w-left-right)
-	}
-	top10 := niceAbove(maxY)
-	py := func(y float64) float64 { return h - bottom - y/top10*(h-bottom-top) }
-	var b strings.Builder
-	fmt.Fprintf(&b, `<svg viewBox="0 0 %d %d" role="img"><title>%s</title>`, w, h, template.HTMLEscapeString(title))
-	fmt.Fprintf(&b, `<text x="%d" y="18" class="t">%s</text>`, left-60, template.HTMLEscapeString(title))
-	for i := range 5 {
-		y := top10 * float64(i) / 4
-		fmt.Fprintf(&b, `<line x1="%d" x2="%d" y1="%.1f" y2="%.1f" class="g"/><text x="%d" y="%.1f" class="n" text-anchor="end">%s</text>`,
-			left, w-right, py(y), py(y), left-6, py(y)+4, short(y))
-	}
-	for _, x := range xs {
-		fmt.Fprintf(&b, `<text x="%.1f" y="%d" class="n" text-anchor="middle">%s</text>`, px(x), h-bottom+16, short(x))
-	}
-	fmt.Fprintf(&b, `<text x="%d" y="%d" class="n" text-anchor="middle">%s</text>`, (left+w-right)/2, h-8, axis)
-	for i, c := range curves {
-		var path strings.Builder
-		for j, p := range c.points {
-			verb := "L"
-			if j == 0 {
-				verb = "M"
-			}
-			fmt.Fprintf(&path, "%s%.1f %.1f", verb, px(p.x), py(p.y))
-			fmt.Fprintf(&b, `<circle cx="%.1f" cy="%.1f" r="3.2" fill="%s"><title>%s: %s</title></circle>`,
-				px(p.x), py(p.y), colour(c.name), template.HTMLEscapeString(c.name), number(p.y))
-		}
-		fmt.Fprintf(&b, `<path d="%s" fill="none" stroke="%s" stroke-width="2"/>`, path.String(), colour(c.name))
-		y := top + 14 + 17*i
-		fmt.Fprintf(&b, `<rect x="%d" y="%d" width="10" height="10" fill="%s"/><text x="%d" y="%d" class="n">%s</text>`,
-			w-right+12, y-9, colour(c.name), w-right+27, y, template.HTMLEscapeString(c.name))
-	}
-	b.WriteString("</svg>")
-	return b.String()
+	return p
 }
 
-// niceAbove rounds up to 1, 2, 4 or 8 times a power of ten.
-func niceAbove(v float64) float64 {
-	if v <= 0 {
-		return 1
-	}
-	ten := math.Pow(10, math.Floor(math.Log10(v)))
-	for _, f := range []float64{1, 2, 4, 8} {
-		if f*ten >= v {
-			return f * ten
+// rows makes bars of the medians of what the subjects of a cell did.
+func (c *CellReport) rows(of func(Sample) []float64, format func(float64) string) []row {
+	var rows []row
+	for _, s := range c.Subjects {
+		if len(s.Samples) == 0 {
+			continue
 		}
+		r := row{name: s.Name}
+		sum := 0.0
+		for i := range of(s.Samples[0]) {
+			v := s.median(func(a Sample) float64 { return of(a)[i] })
+			r.parts = append(r.parts, v)
+			sum += v
+		}
+		r.note = format(sum)
+		rows = append(rows, r)
 	}
-	return 10 * ten
+	return rows
 }
-
-// short prints a number for an axis.
-func short(v float64) string {
-	switch {
-	case v >= 1e6:
-		return number(v/1e6) + "M"
-	case v >= 1e4:
-		return fmt.Sprintf("%.0fk", v/1e3)
-	case v == math.Trunc(v):
-		return fmt.Sprintf("%.0f", v)
-	}
-	return number(v)
-}
-
-// tables are the outcomes as rows of text, with a bar for each ratio.
-func tables(outcomes []outcome) []map[string]any {
-	var out []map[string]any
-	for _, o := range outcomes {
-		cols := o.Cell.columns()
-		heads := []string{""}
-		for _, m := range cols {
-			heads = append(heads, m.heading(o.Cell))
-		}
-		var rows []map[string]any
-		for _, name := range o.order() {
-			var cellsOf []string
-			for _, m := range cols {
-				cellsOf = append(cellsOf, number(summarize(o.values(name, m)).Median))
-			}
-			row := map[string]any{"Name": name, "Cells": cellsOf, "Colour": template.CSS(colour(name))}
-			if o.Cell.Kind != idle {
-				s := summarize(ratios(o.Samples[name], o.Samples["std"], throughput))
-				row["Ratio"] = ratio(s)
-				if !s.noisy() {
-					row["Width"] = int(min(s.Median, 3) * 60)
-				}
-			}
-			rows = append(rows, row)
-		}
-		var bars []string
-		for _, b := range o.Cell.Bars {
-			s := summarize(ratios(o.Samples["yamanote"], o.Samples[b.Against], b.Metric))
-			bars = append(bars, fmt.Sprintf("%s: %s: %s", b, ratio(s), b.judge(s)))
-		}
-		out = append(out, map[string]any{"Name": o.Cell.Name, "Heads": heads, "Rows": rows, "Bars": bars, "Errors": o.Errors})
-	}
-	return out
-}
-
-var pageTemplate = template.Must(template.New("page").Parse(`<!doctype html>
-<html lang="en"><meta charset="utf-8"><title>Yamanote: measurements</title>
-<meta name="viewport" content="width=device-width">
-<style>
-body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:1080px;padding:0 1rem;color:#222;background:#fff}
-h1{font-size:1.5rem} h2{font-size:1.1rem;margin:2rem 0 .3rem}
-.plots{display:grid;grid-template-columns:repeat(auto-fill,minmax(430px,1fr));gap:1rem}
-svg{width:100%;height:auto} .t{font:600 13px system-ui} .n{font:11px system-ui;fill:#444} .g{stroke:#e4e4e4}
-table{border-collapse:collapse;font-variant-numeric:tabular-nums;width:100%}
-th,td{padding:.15rem .6rem;text-align:right;border-bottom:1px solid #eee} th:first-child,td:first-child{text-align:left}
-.bar{display:inline-block;height:.7em;margin-right:.4em;vertical-align:baseline}
-.note{color:#555;font-size:.9rem;margin:.2rem 0}
-</style>
-<h1>Yamanote: measurements</h1>
-<p class="note">{{.Env.Date}} · {{.Env.Kernel}} · {{.Env.CPU}} × {{.Env.CPUs}} · {{.Env.Go}} · commit {{.Env.Commit}} · {{.Env.Rounds}} rounds, seed {{.Env.Seed}}</p>
-<p class="note">{{.Env.Command}}<br>{{.Env.Backend}}</p>
-<p class="note">Medians of rounds in which all subjects took part in random order. A ratio is the median over rounds, with
-its quartiles, of a subject's throughput and the standard library's in the same round; “noisy” where they lie too far
-apart to mean anything.</p>
-<div class="plots">{{range .Plots}}<div>{{.}}</div>{{end}}</div>
-{{range .Tables}}<h2>{{.Name}}</h2>
-<table><tr>{{range .Heads}}<th>{{.}}</th>{{end}}<th style="text-align:left">to std</th></tr>
-{{range .Rows}}<tr><td>{{.Name}}</td>{{range .Cells}}<td>{{.}}</td>{{end}}<td style="text-align:left">{{if .Width}}<span class="bar" style="width:{{.Width}}px;background:{{.Colour}}"></span>{{end}}{{.Ratio}}</td></tr>
-{{end}}</table>{{range .Bars}}<p class="note">{{.}}</p>{{end}}{{range $k,$v := .Errors}}<p class="note">{{$k}} failed: {{$v}}</p>{{end}}
-{{end}}</html>
-`))

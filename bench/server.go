@@ -1,107 +1,103 @@
+//go:build linux
+
 package main
 
 import (
 	"context"
+	"flag"
 	"fmt"
-	"io"
-	stdnet "net"
-	"strconv"
-	"strings"
+	"net"
 
-	"github.com/yamanote-go/yamanote/net"
+	"github.com/yamanote-go/yamanote/bench/internal/control"
+	ynet "github.com/yamanote-go/yamanote/net"
 	"github.com/yamanote-go/yamanote/proactor"
 )
 
-// runtimeFor returns the runtime of one of our subjects: "yamanote", or
-// "yamanote:N" for N shards.
-func runtimeFor(subject string) (*proactor.Runtime, error) {
-	cfg := proactor.Config{Mode: proactor.ModeRing}
-	if _, shards, ok := strings.Cut(subject, ":"); ok {
-		var err error
-		if cfg.Shards, err = strconv.Atoi(shards); err != nil {
-			return nil, fmt.Errorf("subject %s: %w", subject, err)
-		}
-	}
-	return proactor.New(cfg)
+// runtimeFlags are what our own runtime is started with in a child process.
+type runtimeFlags struct {
+	std      bool
+	dshulyak bool // for files
+	shards   int
 }
 
-// runServer is the server process of the subjects written in Go.
-func runServer(o order) error {
-	switch name, _, _ := strings.Cut(o.Subject, ":"); name {
-	case "gnet":
-		return serveGnet(o)
-	case "netpoll":
-		return serveNetpoll(o)
-	case "std":
-		l, err := stdnet.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return err
-		}
-		go serve(l, o.Mode)
-		if err := say(ready{Addr: l.Addr().String(), Backend: "net"}); err != nil {
-			return err
-		}
-		untilEnd(func() int64 { return -1 })
-		return nil
+func (f *runtimeFlags) register(fs *flag.FlagSet) {
+	fs.BoolVar(&f.std, "std", false, "the standard library")
+	fs.BoolVar(&f.dshulyak, "dshulyak", false, "github.com/dshulyak/uring")
+	fs.IntVar(&f.shards, "shards", 1, "number of rings")
+}
+
+// args is the command line that register understands.
+func (f *runtimeFlags) args() []string {
+	if f.std {
+		return []string{"-std"}
 	}
-	rt, err := runtimeFor(o.Subject)
+	return []string{fmt.Sprintf("-shards=%d", f.shards)}
+}
+
+// open starts the runtime; nil for the standard library.
+func (f *runtimeFlags) open() (*proactor.Runtime, error) {
+	if f.std || f.dshulyak {
+		return nil, nil
+	}
+	return proactor.New(proactor.Config{Mode: proactor.ModeRing, Shards: f.shards})
+}
+
+// describe is what the runtime stands on, in a line.
+func describe(rt *proactor.Runtime) string {
+	if rt == nil {
+		return "Go's netpoller and os"
+	}
+	return rt.Backend().String()
+}
+
+func runtimeStats(rt *proactor.Runtime) control.Stats {
+	if rt == nil {
+		return control.Stats{SystemCalls: -1}
+	}
+	s := rt.Stats()
+	return control.Stats{SystemCalls: int64(s.SystemCalls()), Detail: s}
+}
+
+// serveMain is the server process of the standard library and of our runtime.
+func serveMain(args []string) error {
+	fs := flag.NewFlagSet("serve", flag.ContinueOnError)
+	var rf runtimeFlags
+	rf.register(fs)
+	mode := fs.String("mode", control.Echo, "echo, sink or source")
+	bufSize := fs.Int("buf", 4096, "size of a connection's buffer")
+	if err := fs.Parse(args); err != nil {
+		return err
+	}
+	handle, err := control.Handler(*mode, *bufSize)
 	if err != nil {
 		return err
 	}
-	lc := net.ListenConfig{Runtime: rt}
-	l, err := lc.Listen(context.Background(), "tcp", "127.0.0.1:0")
+	rt, err := rf.open()
 	if err != nil {
 		return err
 	}
-	go serve(l, o.Mode)
-	if err := say(ready{Addr: l.Addr().String(), Backend: rt.Backend().String()}); err != nil {
+	l, err := listen(rt)
+	if err != nil {
 		return err
 	}
-	untilEnd(func() int64 { return int64(rt.Stats().SystemCalls()) })
-	return nil
-}
-
-// serve is the program that is measured: the same for the standard library's
-// listener and ours.
-func serve(l stdnet.Listener, mode kind) {
+	go control.Serve(control.Hello{Addr: l.Addr().String(), Backend: describe(rt)},
+		func() control.Stats { return runtimeStats(rt) })
 	for {
 		c, err := l.Accept()
 		if err != nil {
-			return
+			return err
 		}
 		go func() {
 			defer c.Close()
-			switch mode {
-			case source:
-				buf := make([]byte, 64<<10)
-				for {
-					if _, err := c.Write(buf); err != nil {
-						return
-					}
-				}
-			case sink:
-				buf := make([]byte, 64<<10)
-				for {
-					if _, err := c.Read(buf); err != nil {
-						return
-					}
-				}
-			default:
-				echoBack(c)
-			}
+			handle(c)
 		}()
 	}
 }
 
-func echoBack(c io.ReadWriter) {
-	buf := make([]byte, 16<<10)
-	for {
-		n, err := c.Read(buf)
-		if err != nil {
-			return
-		}
-		if _, err := c.Write(buf[:n]); err != nil {
-			return
-		}
+func listen(rt *proactor.Runtime) (net.Listener, error) {
+	if rt == nil {
+		return net.Listen("tcp", "127.0.0.1:0")
 	}
+	lc := ynet.ListenConfig{Runtime: rt}
+	return lc.Listen(context.Background(), "tcp", "127.0.0.1:0")
 }

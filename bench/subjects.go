@@ -1,107 +1,218 @@
+//go:build linux
+
 package main
 
 import (
+	"context"
 	"embed"
-	"errors"
 	"fmt"
+	"math/bits"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
+	"regexp"
+	"runtime"
 	"strings"
+	"time"
+
+	"github.com/yamanote-go/yamanote/proactor"
 )
 
 // subject is something that is measured.
 type subject struct {
-	Name  string
-	Kinds []kind // what it can do
-	why   string // why it is not there, if it is not
-	// command returns the server program of subjects that are not this
-	// program itself.
-	command func(c cell) *exec.Cmd
+	Name    string
+	Ours    bool
+	Missing string // why it cannot be measured here; empty if it can
+
+	suits func(c cell) bool
+	// open prepares for the rounds of a cell.
+	open func(ctx context.Context, c cell, p pace) (session, error)
 }
 
-func (s subject) does(k kind) bool { return slices.Contains(s.Kinds, k) }
+// session is a subject during a cell.
+type session interface {
+	backend() string
+	run(ctx context.Context, c cell, p pace, rate float64) (Sample, error)
+	pid() int // of a process that lives as long as the session; 0 if there is none
+	close()
+}
+
+// base returns the name of the subject to which the others of a cell are
+// compared.
+func base(k kind) string {
+	if k == kindNop {
+		return "channels"
+	}
+	return "std"
+}
+
+// lab is what subjects need to run.
+type lab struct {
+	self  string // the bench's own program
+	list  bool   // nothing has to be built
+	cLoad string // the load generator in C; empty if it could not be built
+	dir   string // for temporary files, removed at the end
+	data  string // the file that is read; made when first needed
+	size  int64
+}
 
 //go:embed c
 var cSources embed.FS
 
-// subjects returns all, those that are not to be had with the reason.
-func subjects(dir string) []subject {
-	servers := []kind{echo, source, sink, idle}
-	all := append(slices.Clone(servers), randread)
-	ours := append(slices.Clone(all), overhead)
-	list := []subject{
-		{Name: "std", Kinds: all},
-		{Name: "yamanote", Kinds: ours},
-		{Name: "yamanote:2", Kinds: []kind{echo, randread}},
-		{Name: "channel", Kinds: []kind{overhead}},
-		{Name: "gnet", Kinds: []kind{echo, idle}},
-		{Name: "netpoll", Kinds: []kind{echo, idle}},
-		cSubject(dir, "c-epoll", "epoll.c"),
-		cSubject(dir, "c-uring", "uring.c", "-luring"),
-		fioSubject("fio-uring"),
-		fioSubject("fio-psync"),
+// subjects returns all subjects, the base first, and builds what must be
+// built, if its name is chosen.
+func (l *lab) subjects(ctx context.Context, chosen *regexp.Regexp, shards bool) []subject {
+	all := []subject{l.goSubject("std", runtimeFlags{std: true}), l.channels()}
+	all = append(all, l.ours(shards)...)
+	all = append(all, l.cSubject(ctx, chosen, "c-epoll", "epoll.c"),
+		l.cSubject(ctx, chosen, "c-uring", "uring.c", "-luring"),
+		l.peer(ctx, chosen, "gnet"), l.peer(ctx, chosen, "netpoll"),
+		l.peer(ctx, chosen, "gain", "-tags=gain", "-ldflags=-checklinkname=0"), l.peer(ctx, chosen, "gouring"),
+		l.dshulyak(), l.fio("io_uring"), l.fio("psync"))
+	var out []subject
+	for _, s := range all {
+		if s.Name == "std" || s.Name == "channels" || chosen.MatchString(s.Name) {
+			out = append(out, s)
+		}
 	}
-	return list
+	return out
 }
 
-// cSubject builds a C program.
-func cSubject(dir, name, source string, libs ...string) subject {
-	s := subject{Name: name, Kinds: []kind{echo, idle}}
-	if err := buildC(dir, name, source, libs); err != nil {
-		s.why = err.Error()
-		return s
+// ourName is the subject by which the bars are judged: our runtime as a
+// program gets it by default, with one ring.
+const ourName = "yamanote"
+
+// ours returns our runtime with each number of rings up to the number of
+// processors.
+func (l *lab) ours(shards bool) []subject {
+	missing := ringMissing()
+	var out []subject
+	add := func(name string, rf runtimeFlags) {
+		one := l.goSubject(name, rf)
+		one.Missing = missing
+		out = append(out, one)
 	}
-	s.command = func(c cell) *exec.Cmd {
-		// Buffers as large as the messages, within reason: one completion for
-		// each message.
-		return exec.Command(filepath.Join(dir, name), fmt.Sprint(max(2048, c.Size)))
+	add(ourName, runtimeFlags{shards: 1})
+	for n := 2; shards && n <= runtime.NumCPU(); n *= 2 {
+		add(fmt.Sprintf("%s-%d", ourName, n), runtimeFlags{shards: n})
+	}
+	return out
+}
+
+// ringMissing asks a runtime whether this machine gives us a ring, and returns
+// why not.
+func ringMissing() string {
+	rt, err := proactor.New(proactor.Config{Mode: proactor.ModeRing, Shards: 1})
+	if err == nil {
+		err = rt.Shutdown(context.Background())
+	}
+	if err != nil {
+		return err.Error()
+	}
+	return ""
+}
+
+// goSubject is the standard library or our runtime, in a process that is this
+// program again.
+func (l *lab) goSubject(name string, rf runtimeFlags) subject {
+	s := subject{Name: name, Ours: !rf.std}
+	s.suits = func(c cell) bool {
+		if c.Pinned && rf.shards > 1 {
+			return false // two rings on one processor tell nothing
+		}
+		return !rf.std || c.Kind != kindNop
+	}
+	s.open = func(ctx context.Context, c cell, p pace) (session, error) {
+		switch c.Kind {
+		case kindRead:
+			return &worker{lab: l, argv: append([]string{l.self, "read"}, rf.args()...)}, nil
+		case kindNop:
+			return &worker{lab: l, argv: append([]string{l.self, "nop"}, rf.args()...)}, nil
+		}
+		argv := append([]string{l.self, "serve"}, rf.args()...)
+		argv = append(argv, "-mode="+mode(c.Kind), fmt.Sprintf("-buf=%d", bufSize(c)))
+		return l.startServer(ctx, c, !rf.std, argv)
 	}
 	return s
 }
 
-func buildC(dir, name, source string, libs []string) error {
-	cc, err := exec.LookPath("gcc")
-	if err != nil {
-		return errors.New("no gcc")
+// channels is what the overhead of operations is compared to.
+func (l *lab) channels() subject {
+	return subject{Name: "channels", suits: func(c cell) bool { return c.Kind == kindNop },
+		open: func(context.Context, cell, pace) (session, error) {
+			return &worker{lab: l, argv: []string{l.self, "nop", "-std"}}, nil
+		}}
+}
+
+// mode is what the server does in a cell.
+func mode(k kind) string {
+	switch k {
+	case kindRecv:
+		return "sink"
+	case kindSend:
+		return "source"
 	}
-	for _, f := range []string{source, "common.h"} {
-		b, err := cSources.ReadFile("c/" + f)
+	return "echo"
+}
+
+// bufSize is the size of the buffers of a server.
+func bufSize(c cell) int {
+	if c.Kind == kindRecv || c.Kind == kindSend {
+		return 64 * kib
+	}
+	return max(2*kib, c.Size)
+}
+
+func (l *lab) path(name string) string { return filepath.Join(l.dir, name) }
+
+// command runs a command for at most a minute and a half.
+func command(ctx context.Context, argv ...string) error {
+	ctx, cancel := context.WithTimeout(ctx, 90*time.Second)
+	defer cancel()
+	out, err := exec.CommandContext(ctx, argv[0], argv[1:]...).CombinedOutput()
+	if err == nil {
+		return nil
+	}
+	for line := range strings.Lines(string(out)) {
+		if strings.Contains(line, "error") {
+			return fmt.Errorf("%s: %s", argv[0], strings.TrimSpace(line))
+		}
+	}
+	return fmt.Errorf("%s: %w %s", argv[0], err, out[:min(len(out), 200)])
+}
+
+func networkOnly(c cell) bool { return c.network() }
+
+// cSubject is one of the C servers, compiled here and now.
+func (l *lab) cSubject(ctx context.Context, chosen *regexp.Regexp, name, source string, libs ...string) subject {
+	s := subject{Name: name, suits: networkOnly}
+	s.open = func(ctx context.Context, c cell, p pace) (session, error) {
+		size := bufSize(c)
+		count := 1 << bits.Len(uint(max(8, min(512, 2*mib/size)))) // a ring's size is a power of two
+		return l.startServer(ctx, c, false, []string{l.path(name), mode(c.Kind), fmt.Sprint(size), fmt.Sprint(count)})
+	}
+	if l.list || !chosen.MatchString(name) {
+		return s
+	}
+	if err := l.compile(ctx, name, source, libs...); err != nil {
+		s.Missing = fmt.Sprintf("not built: %v", err)
+	}
+	return s
+}
+
+func (l *lab) compile(ctx context.Context, name, source string, libs ...string) error {
+	if _, err := exec.LookPath("gcc"); err != nil {
+		return err
+	}
+	for _, file := range []string{"common.h", source} {
+		text, err := cSources.ReadFile("c/" + file)
 		if err != nil {
 			return err
 		}
-		if err := os.WriteFile(filepath.Join(dir, f), b, 0o600); err != nil {
+		if err := os.WriteFile(l.path(file), text, 0o644); err != nil {
 			return err
 		}
 	}
-	args := append([]string{"-O2", "-o", filepath.Join(dir, name), filepath.Join(dir, source)}, libs...)
-	if out, err := exec.Command(cc, args...).CombinedOutput(); err != nil {
-		first, _, _ := strings.Cut(string(out), "\n")
-		return fmt.Errorf("not built (liburing 2.3 or later is needed for c-uring): %s", first)
-	}
-	return nil
-}
-
-func fioSubject(name string) subject {
-	s := subject{Name: name, Kinds: []kind{randread}}
-	if _, err := exec.LookPath("fio"); err != nil {
-		s.why = "fio is not installed"
-	}
-	return s
-}
-
-// fits reports whether a subject takes part in a cell.
-func (s subject) fits(c cell) bool {
-	switch {
-	case s.why != "" || !s.does(c.Kind):
-		return false
-	case c.Kind == randread && s.Name == "fio-psync":
-		return c.Direct && c.Goroutines <= 128 // a process for each
-	case c.Kind == randread && s.Name == "fio-uring":
-		return c.Direct
-	case s.Name == "yamanote:2":
-		return !c.Pinned // two rings on one processor are no use
-	}
-	return true
+	argv := []string{"gcc", "-O2", "-Wall", "-o", l.path(name), l.path(source)}
+	return command(ctx, append(argv, libs...)...)
 }

@@ -1,42 +1,148 @@
-/* An echo server on epoll: one thread, level-triggered. Prints its address as
- * the benchmark's servers do and ends with its standard input. */
+/* The limit with readiness: one thread, one epoll, level-triggered, every
+ * answer written at once. Ends when its standard input is closed. */
 #define _GNU_SOURCE
 #include "common.h"
 #include <sys/epoll.h>
 
-int main(void) {
-	int listener = listen_loopback();
-	int ep = epoll_create1(EPOLL_CLOEXEC);
-	struct epoll_event ev = {.events = EPOLLIN, .data.fd = listener};
-	epoll_ctl(ep, EPOLL_CTL_ADD, listener, &ev);
-	ev.data.fd = 0;
-	if (epoll_ctl(ep, EPOLL_CTL_ADD, 0, &ev) < 0)
-		return 1;
-	static char buf[16 << 10];
-	static struct epoll_event events[512];
+struct conn {
+	int fd;
+	unsigned char *rest; /* of an answer that did not fit into the socket */
+	size_t off, len;
+	uint64_t count; /* sink: received; source: still to send */
+	unsigned char head[8];
+	size_t got;
+};
+
+static enum mode mode;
+static int ep;
+static unsigned char buf[CHUNK];
+
+static void want(struct conn *c, uint32_t events)
+{
+	struct epoll_event ev = { .events = events, .data.ptr = c };
+	epoll_ctl(ep, EPOLL_CTL_MOD, c->fd, &ev);
+}
+
+static void drop(struct conn *c)
+{
+	close(c->fd);
+	free(c->rest);
+	free(c);
+}
+
+/* Returns 0 when all is sent, 1 when the rest waits for room, -1 on error. */
+static int reply(struct conn *c, const unsigned char *p, size_t n)
+{
+	while (n > 0) {
+		ssize_t w = send(c->fd, p, n, MSG_DONTWAIT);
+		if (w < 0 && errno == EINTR)
+			continue;
+		if (w < 0 && errno != EAGAIN)
+			return -1;
+		if (w < 0) {
+			unsigned char *copy = malloc(n);
+			memcpy(copy, p, n);
+			free(c->rest);
+			c->rest = copy;
+			c->off = 0;
+			c->len = n;
+			want(c, EPOLLOUT);
+			return 1;
+		}
+		p += w;
+		n -= w;
+	}
+	return 0;
+}
+
+static int pump(struct conn *c) /* source */
+{
+	while (c->count > 0) {
+		size_t n = c->count < CHUNK ? c->count : CHUNK;
+		c->count -= n;
+		int r = reply(c, pattern, n);
+		if (r)
+			return r;
+	}
+	return -1; /* done: close */
+}
+
+static int writable(struct conn *c)
+{
+	unsigned char *p = c->rest;
+	c->rest = NULL;
+	int r = reply(c, p + c->off, c->len);
+	free(p);
+	if (r)
+		return r;
+	if (mode == SOURCE)
+		return pump(c);
+	want(c, EPOLLIN);
+	return 0;
+}
+
+static int readable(struct conn *c)
+{
+	ssize_t n = recv(c->fd, buf, sizeof(buf), MSG_DONTWAIT);
+	if (n < 0)
+		return errno == EAGAIN || errno == EINTR ? 0 : -1;
+	switch (mode) {
+	case ECHO_BACK:
+		return n == 0 ? -1 : reply(c, buf, n);
+	case SINK:
+		c->count += n;
+		if (n > 0)
+			return 0;
+		reply(c, (unsigned char *)&c->count, 8);
+		return -1;
+	case SOURCE:
+		if (n == 0)
+			return -1;
+		for (ssize_t i = 0; i < n && c->got < 8; i++)
+			c->head[c->got++] = buf[i];
+		if (c->got < 8)
+			return 0;
+		memcpy(&c->count, c->head, 8);
+		return pump(c);
+	}
+	return -1;
+}
+
+int main(int argc, char **argv)
+{
+	struct epoll_event evs[256];
+
+	if (argc < 2)
+		return 2;
+	mode = parse_mode(argv[1]);
+	make_pattern();
+	ep = epoll_create1(EPOLL_CLOEXEC);
+	int lfd = listen_loopback("epoll");
+	struct conn in = { .fd = 0 }, l = { .fd = lfd };
+	struct epoll_event ev = { .events = EPOLLIN, .data.ptr = &in };
+	epoll_ctl(ep, EPOLL_CTL_ADD, 0, &ev);
+	ev.data.ptr = &l;
+	epoll_ctl(ep, EPOLL_CTL_ADD, lfd, &ev);
 	for (;;) {
-		int n = epoll_wait(ep, events, 512, -1);
+		int n = epoll_wait(ep, evs, 256, -1);
 		for (int i = 0; i < n; i++) {
-			int fd = events[i].data.fd;
-			if (fd == 0) {
-				if (!answer_control())
-					return 0;
-				continue;
-			}
-			if (fd == listener) {
-				int c = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
-				if (c < 0)
+			struct conn *c = evs[i].data.ptr;
+			if (c == &in)
+				return 0;
+			if (c == &l) {
+				int fd = accept4(lfd, NULL, NULL, SOCK_CLOEXEC);
+				if (fd < 0)
 					continue;
-				no_delay(c);
-				struct epoll_event e = {.events = EPOLLIN, .data.fd = c};
-				epoll_ctl(ep, EPOLL_CTL_ADD, c, &e);
+				c = calloc(1, sizeof(*c));
+				c->fd = fd;
+				ev.events = EPOLLIN;
+				ev.data.ptr = c;
+				epoll_ctl(ep, EPOLL_CTL_ADD, fd, &ev);
 				continue;
 			}
-			ssize_t got = recv(fd, buf, sizeof buf, MSG_DONTWAIT);
-			if (got < 0 && (errno == EAGAIN || errno == EINTR))
-				continue;
-			if (got <= 0 || !send_all(fd, buf, got))
-				close(fd);
+			int r = c->rest ? writable(c) : readable(c);
+			if (r < 0)
+				drop(c);
 		}
 	}
 }
