@@ -16,9 +16,10 @@ type SendBuffer interface {
 }
 
 // SendZCBuffer is what can be sent without a copy: plain memory, a registered
-// buffer or a part of it, or several pieces (6.17) of either.
+// buffer or a part of it, or several pieces of plain memory (6.17). Several
+// pieces of a registered buffer take a msghdr and SendMsgZCFixed.
 type SendZCBuffer interface {
-	[]byte | FixedBuf | []Iovec | FixedVector
+	[]byte | FixedBuf | []Iovec
 }
 
 // Recv is PrepRecv into memory or, as IOSQE_BUFFER_SELECT, into a provided
@@ -50,8 +51,8 @@ func Send[B SendBuffer](s *SQE, f File, buf B, msgFlags uint32, rs RecvSendFlags
 	s.setFile(f)
 }
 
-// SendZC is PrepSendZC from memory, or PrepSendZCFixed from registered buffers,
-// and several pieces of either as IORING_SEND_VECTORIZED.
+// SendZC is PrepSendZC from memory, with several pieces of it as
+// IORING_SEND_VECTORIZED, or PrepSendZCFixed from a registered buffer.
 func SendZC[B SendZCBuffer](s *SQE, f File, buf B, msgFlags uint32, rs RecvSendFlags) {
 	*s = SQE{Opcode: IORING_OP_SEND_ZC, Ioprio: uint16(rs), OpFlags: msgFlags}
 	switch b := any(buf).(type) {
@@ -64,10 +65,6 @@ func SendZC[B SendZCBuffer](s *SQE, f File, buf B, msgFlags uint32, rs RecvSendF
 	case []Iovec:
 		s.Ioprio |= uint16(IORING_SEND_VECTORIZED)
 		s.setIovec(b)
-	case FixedVector:
-		s.Ioprio |= uint16(IORING_SEND_VECTORIZED | IORING_RECVSEND_FIXED_BUF)
-		s.BufIndex = b.index
-		s.setIovec(b.iov)
 	}
 	s.setFile(f)
 }
@@ -81,6 +78,15 @@ func SendMsg(s *SQE, f File, msg unsafe.Pointer, msgFlags uint32, rs RecvSendFla
 // SendMsgZC is PrepSendmsgZC.
 func SendMsgZC(s *SQE, f File, msg unsafe.Pointer, msgFlags uint32, rs RecvSendFlags) {
 	s.PrepSendmsgZC(0, msg, msgFlags, rs)
+	s.setFile(f)
+}
+
+// SendMsgZCFixed is PrepSendmsgZC with a msghdr whose pieces all lie in the
+// registered buffer with the given index, as those of a FixedVector do. Since
+// 6.15.
+func SendMsgZCFixed(s *SQE, f File, msg unsafe.Pointer, index uint16, msgFlags uint32, rs RecvSendFlags) {
+	s.PrepSendmsgZC(0, msg, msgFlags, rs|IORING_RECVSEND_FIXED_BUF)
+	s.BufIndex = index
 	s.setFile(f)
 }
 

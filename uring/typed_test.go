@@ -71,11 +71,12 @@ func typedCases() []typedCase {
 		noError(IORING_OP_SEND_ZC, func(s *SQE, f File) { SendZC(s, f, memVector, 2, 0) }, func(s *SQE, n int) {
 			*s = SQE{Opcode: IORING_OP_SEND_ZC, Ioprio: 0x20, Fd: int32(n), Addr: num(&memVector[0]), Len: 2, OpFlags: 2}
 		}),
-		noError(IORING_OP_SEND_ZC, func(s *SQE, f File) { SendZC(s, f, memFixedVector(), 2, 0) }, func(s *SQE, n int) {
-			*s = SQE{Opcode: IORING_OP_SEND_ZC, Ioprio: 0x24, Fd: int32(n), Addr: num(&memVector[0]), Len: 2, OpFlags: 2, BufIndex: 9}
-		}),
 		noError(IORING_OP_SENDMSG, func(s *SQE, f File) { SendMsg(s, f, blob, 2, 1) }, func(s *SQE, n int) { s.PrepSendmsg(n, blob, 2, 1) }),
 		noError(IORING_OP_SENDMSG_ZC, func(s *SQE, f File) { SendMsgZC(s, f, blob, 2, 1) }, func(s *SQE, n int) { s.PrepSendmsgZC(n, blob, 2, 1) }),
+		noError(IORING_OP_SENDMSG_ZC, func(s *SQE, f File) { SendMsgZCFixed(s, f, blob, 9, 2, 1) }, func(s *SQE, n int) {
+			s.PrepSendmsgZC(n, blob, 2, 1|IORING_RECVSEND_FIXED_BUF)
+			s.BufIndex = 9
+		}),
 		noError(IORING_OP_RECVMSG, func(s *SQE, f File) { RecvMsg(s, f, blob, 2, 1) }, func(s *SQE, n int) { s.PrepRecvmsg(n, blob, 2, 1) }),
 		noError(IORING_OP_RECVMSG, func(s *SQE, f File) { RecvMsgMultishot(s, f, blob, sel, 2, 1) }, func(s *SQE, n int) { s.PrepRecvmsgMultishot(n, blob, 7, 2, 1) }),
 		noError(IORING_OP_RECV_ZC, func(s *SQE, f File) { RecvZC(s, f, 3, 4096, 0) }, func(s *SQE, n int) { s.PrepRecvZC(n, 3, 4096, 0) }),
