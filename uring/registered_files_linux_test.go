@@ -77,7 +77,8 @@ func TestRegisterFilesErrors(t *testing.T) {
 	}
 	_, err := r.RegisterFiles([]int32{fd, -100})
 	assert.ErrorIs(t, err, syscall.EBADF)
-	assert.ErrorContains(t, err, "registering 2 files: io_uring_register: bad file descriptor: number 1 of them, -100, is not open")
+	assert.ErrorContains(t, err, "registering 2 files")
+	assert.ErrorContains(t, err, "number 1 of them, -100, is not open")
 	_, err = r.RegisterFiles([]int32{IORING_REGISTER_FILES_SKIP})
 	assert.ErrorIs(t, err, syscall.EBADF, "there is nothing to leave as it is")
 	_, err = r.RegisterFiles([]int32{int32(r.Fd())})
@@ -98,14 +99,13 @@ func TestRegisterFilesErrors(t *testing.T) {
 	require.NoError(t, err, "the refused ones left nothing behind")
 	_, err = r.RegisterFiles([]int32{fd})
 	assert.ErrorIs(t, err, syscall.EBUSY)
-	assert.ErrorContains(t, err, "the ring has such a table already")
 	_, err = r.RegisterFilesSparse(4)
 	assert.ErrorIs(t, err, syscall.EBUSY)
 
 	require.NoError(t, files.Unregister())
 	err = files.Unregister()
 	assert.ErrorIs(t, err, syscall.ENXIO)
-	assert.ErrorContains(t, err, "unregistering 1 files: io_uring_register: no such device or address: the ring has no such table")
+	assert.ErrorContains(t, err, "unregistering 1 files")
 	_, err = files.Update(0, []int32{fd})
 	assert.ErrorIs(t, err, syscall.ENXIO)
 	assert.ErrorIs(t, files.SetAllocRange(0, 1), syscall.EINVAL)
@@ -118,7 +118,7 @@ func TestRegisterFilesOfAnotherThread(t *testing.T) {
 	elsewhere(func() {
 		_, err := r.RegisterFilesSparse(1)
 		assert.ErrorIs(t, err, syscall.EEXIST)
-		assert.ErrorContains(t, err, "SINGLE_ISSUER")
+		assert.ErrorContains(t, err, "registering 1 empty slots for files")
 	})
 }
 

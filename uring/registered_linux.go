@@ -1,7 +1,6 @@
 package uring
 
 import (
-	"errors"
 	"fmt"
 	"math"
 	"os"
@@ -87,16 +86,5 @@ func tagsError(what string, tags int) error {
 	return fmt.Errorf("uring: %s: %d tags: want one for each", what, tags)
 }
 
-// tableError says what was asked for, and what the errno means of tables.
-func tableError(what string, err error) error {
-	hint := ""
-	switch {
-	case errors.Is(err, syscall.EBUSY):
-		hint = ": the ring has such a table already"
-	case errors.Is(err, syscall.ENXIO):
-		hint = ": the ring has no such table"
-	case errors.Is(err, syscall.EEXIST):
-		hint = ": the ring belongs to another thread (SINGLE_ISSUER; lock the goroutine to its thread)"
-	}
-	return fmt.Errorf("uring: %s: %w%s", what, err, hint)
-}
+// tableError says what was asked for.
+func tableError(what string, err error) error { return fmt.Errorf("uring: %s: %w", what, err) }
