@@ -5,6 +5,10 @@ import (
 	"unsafe"
 )
 
+// MaxFixedBuf is the size of the largest buffer that can be registered, in
+// bytes.
+const MaxFixedBuf = 1 << 30
+
 // FixedBuf is a registered buffer or a part of one: bytes, and the index under
 // which the ring knows the buffer they lie in. Buffers.At returns it, and Slice
 // takes parts of it. Given to Read, Write or SendZC it turns them into their

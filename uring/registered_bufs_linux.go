@@ -8,10 +8,6 @@ import (
 	"unsafe"
 )
 
-// MaxFixedBuf is the size of the largest buffer that can be registered, in
-// bytes.
-const MaxFixedBuf = 1 << 30
-
 // Buffers is a ring's table of registered buffers: memory that the kernel has
 // looked up and pinned once, for all requests that use it. At returns a buffer
 // to give to operations.
