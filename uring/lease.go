@@ -150,8 +150,7 @@ func (b *bufBook) appendLeases(dst []Lease, cqe CQE) ([]Lease, error) {
 // check reports a completion that cannot be one of this group: of a buffer that
 // the kernel has not got, or of more bytes than there is room for.
 func (b *bufBook) check(bid uint16, cqe CQE) error {
-	left := int(max(cqe.Res, 0))
-	for range b.bufs {
+	for left := int(max(cqe.Res, 0)); ; {
 		if int(bid) >= len(b.bufs) {
 			return fmt.Errorf("uring: completion of provided buffer %d: the group has %d", bid, len(b.bufs))
 		}
@@ -164,9 +163,11 @@ func (b *bufBook) check(bid uint16, cqe CQE) error {
 		if left <= 0 {
 			return nil
 		}
+		if bid == b.last { // nothing was provided after it, and its next is an old one
+			return fmt.Errorf("uring: completion of %d bytes, %d more than the provided buffers hold", cqe.Res, left)
+		}
 		bid = st.next
 	}
-	return fmt.Errorf("uring: completion of %d bytes in provided buffers: the group has room for %d less", cqe.Res, left)
 }
 
 // lease makes the lease of the next n bytes of a buffer; more says whether the

@@ -33,15 +33,13 @@ type Buffers struct {
 // larger than MaxFixedBuf, EBUSY if the ring has a table already, and ENOMEM
 // beyond the limit of locked memory. See io_uring_registered_buffers(7).
 func (r *Ring) RegisterBuffers(bufs [][]byte) (*Buffers, error) {
-	what := fmt.Sprintf("registering %d buffers", len(bufs))
-	iov, err := iovecs(what, bufs)
-	if err != nil {
-		return nil, err
+	iov, err := iovecs(bufs)
+	if err == nil {
+		err = r.registerPlain(IORING_REGISTER_BUFFERS, unsafe.Pointer(unsafe.SliceData(iov)), len(iov))
+		runtime.KeepAlive(iov)
 	}
-	err = r.registerPlain(IORING_REGISTER_BUFFERS, unsafe.Pointer(unsafe.SliceData(iov)), len(iov))
-	runtime.KeepAlive(iov)
 	if err != nil {
-		return nil, buffersError(what, err)
+		return nil, buffersError(fmt.Sprintf("registering %d buffers", len(bufs)), err)
 	}
 	return r.newBuffers(bufs), nil
 }
@@ -56,12 +54,11 @@ func (r *Ring) RegisterBuffersTagged(bufs [][]byte, tags []uint64) (*Buffers, er
 	if len(tags) != len(bufs) {
 		return nil, tagsError(what, len(tags))
 	}
-	iov, err := iovecs(what, bufs)
-	if err != nil {
-		return nil, err
+	iov, err := iovecs(bufs)
+	if err == nil {
+		err = r.registerTable(IORING_REGISTER_BUFFERS2, unsafe.Pointer(unsafe.SliceData(iov)), len(iov), tags)
+		runtime.KeepAlive(iov)
 	}
-	err = r.registerTable(IORING_REGISTER_BUFFERS2, unsafe.Pointer(unsafe.SliceData(iov)), len(iov), tags)
-	runtime.KeepAlive(iov)
 	if err != nil {
 		return nil, buffersError(what, err)
 	}
@@ -129,10 +126,9 @@ func (b *Buffers) updating(at, n int) string {
 }
 
 func (b *Buffers) update(at int, bufs [][]byte, tags []uint64) (int, error) {
-	what := b.updating(at, len(bufs))
-	iov, err := iovecs(what, bufs)
+	iov, err := iovecs(bufs)
 	if err != nil {
-		return 0, err
+		return 0, buffersError(b.updating(at, len(bufs)), err)
 	}
 	n, err := b.ring.updateTable(IORING_REGISTER_BUFFERS_UPDATE, at, len(iov), func(i int) unsafe.Pointer {
 		return unsafe.Pointer(&iov[i])
@@ -140,7 +136,7 @@ func (b *Buffers) update(at int, bufs [][]byte, tags []uint64) (int, error) {
 	runtime.KeepAlive(iov)
 	b.set(at, bufs[:n])
 	if err != nil {
-		return n, buffersError(what, err)
+		return n, buffersError(b.updating(at, len(bufs)), err)
 	}
 	return n, nil
 }
@@ -203,12 +199,12 @@ func (r *Ring) clone(src *Buffers, arg CloneBuffers) error {
 }
 
 // iovecs describes buffers to the kernel.
-func iovecs(what string, bufs [][]byte) ([]Iovec, error) {
+func iovecs(bufs [][]byte) ([]Iovec, error) {
 	iov := make([]Iovec, len(bufs))
 	for i, buf := range bufs {
 		if len(buf) > MaxFixedBuf {
-			return nil, fmt.Errorf("uring: %s: %w: number %d of them has %d bytes, more than %d",
-				what, syscall.EFAULT, i, len(buf), MaxFixedBuf)
+			return nil, fmt.Errorf("%w: number %d of them has %d bytes, more than %d",
+				syscall.EFAULT, i, len(buf), MaxFixedBuf)
 		}
 		iov[i].SetBytes(buf)
 	}

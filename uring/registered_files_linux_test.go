@@ -164,7 +164,7 @@ func TestUpdateFilesErrors(t *testing.T) {
 		assert.Equal(t, want, text, i)
 	}
 
-	for _, c := range []struct{ at, n int }{{3, 2}, {4, 1}, {0, 5}, {-1, 1}, {math.MaxInt32 + 1, 1}, {0, 0}} {
+	for _, c := range []struct{ at, n int }{{3, 2}, {4, 1}, {0, 5}, {-1, 1}, {math.MaxInt, 1}, {0, 0}} {
 		fds := make([]int32, c.n)
 		for i := range fds {
 			fds[i] = fd

@@ -33,7 +33,7 @@ func (r *Ring) registerTable(op RegisterOp, data unsafe.Pointer, n int, tags []u
 
 // registerSparse makes a table of n empty slots.
 func (r *Ring) registerSparse(op RegisterOp, n int) error {
-	if n < 0 || n > math.MaxUint32 {
+	if n < 0 || uint64(n) > math.MaxUint32 {
 		return os.NewSyscallError("io_uring_register", syscall.EINVAL)
 	}
 	reg := RsrcRegister{Nr: uint32(n), Flags: IORING_RSRC_REGISTER_SPARSE}
