@@ -202,6 +202,9 @@ func FuzzLeases(f *testing.F) {
 	// next one, from before, and the search went round in a circle.
 	f.Add([]byte("0\x14A\x80\x80\x820 \x01"))
 	f.Fuzz(func(t *testing.T, steps []byte) {
+		if len(steps) > 256 {
+			return // longer ones show nothing new
+		}
 		const n, size = 4, 8
 		b, ring := fakeBook(n, size)
 		var order []uint16 // what the kernel has, first out first
