@@ -59,6 +59,24 @@
 // and one of the Enter methods. An entry that was taken must be filled: it is
 // submitted with the others, and holds what it held the last time.
 //
+// # Files and buffers by their types
+//
+// The Prep methods are one for each form of an operation. On top of them, the
+// functions Read, Write, Recv, Send, Accept, Openat and so forth choose the form
+// by the types of what they are given:
+//
+//	uring.Read(sqe, uring.FD(fd), buf, off)         // READ
+//	uring.Read(sqe, files.At(3), buf, off)          // READ of a registered file
+//	uring.Read(sqe, file, buffers.At(0), off)       // READ_FIXED
+//	uring.Recv(sqe, file, bufRing.Selection(), 0, 0) // into a buffer that the kernel picks
+//	uring.Accept(sqe, file, nil, nil, 0, 0, uring.ToAnySlot)
+//
+// A File is a descriptor or a slot of the registered files, and an operation that
+// cannot take a slot says so. Ring.RegisterFiles and Ring.RegisterBuffers make
+// tables whose slots are such values, Ring.NewBufRing makes provided buffers,
+// which come with completions as a Lease, and Ring.Reserve takes several entries
+// at once, for chains. Ring.WaitCompletions is an event loop in one statement.
+//
 // UserData comes back in the completion and is the only link between the two.
 // A result is what the system call of that name would return, or a negative
 // error number, for which there is CQE.Errno. A request completes once, unless

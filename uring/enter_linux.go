@@ -86,7 +86,7 @@ func (r *Ring) SubmitAndWait(n uint32, timeout time.Duration) (int, error) {
 	submitted := 0
 	polled := r.params.Flags&IORING_SETUP_SQPOLL != 0
 	if polled {
-		submitted = int(r.sq.tail - r.sq.published)
+		submitted = int(r.sq.ready() - r.sq.published)
 	}
 	for {
 		pending := r.sq.Flush()

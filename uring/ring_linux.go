@@ -38,6 +38,10 @@ type Ring struct {
 	// because the kernel follows arg.Ts: it must not point into a stack.
 	arg GetEventsArg
 	ts  Timespec
+
+	// buffers is the table of registered buffers. It is here so that their
+	// memory is not collected while the kernel has it.
+	buffers *Buffers
 }
 
 // New creates a ring with room for entries submissions (rounded up to a power

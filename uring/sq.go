@@ -30,6 +30,9 @@ type SubmissionQueue struct {
 	// head is the last value of khead that was read, tail counts the entries
 	// handed out by Next, published those that Flush has shown to the kernel.
 	head, tail, published uint32
+
+	// reservation is the one that is open, if any: Flush shows nothing of it.
+	reservation Reservation
 }
 
 // Entries returns the capacity of the queue, a power of two, and 0 once the
@@ -71,15 +74,25 @@ func (q *SubmissionQueue) clearExtra(sqe *SQE) {
 }
 
 // Flush makes the entries handed out so far visible to the kernel and returns
-// how many it has not consumed yet: the number to submit when entering.
+// how many it has not consumed yet: the number to submit when entering. What
+// belongs to an open Reservation, or was taken after it, is held back.
 func (q *SubmissionQueue) Flush() uint32 {
-	if q.published != q.tail {
+	ready := q.ready()
+	if q.published != ready {
 		// Pairs with the kernel's load-acquire of the tail: the entries are
 		// written before they are announced.
-		atomic.StoreUint32(q.ktail, q.tail)
-		q.published = q.tail
+		atomic.StoreUint32(q.ktail, ready)
+		q.published = ready
 	}
-	return q.Pending()
+	return q.Pending() - (q.tail - ready)
+}
+
+// ready returns the position behind the last entry that may be shown.
+func (q *SubmissionQueue) ready() uint32 {
+	if q.reservation.open {
+		return q.reservation.from
+	}
+	return q.tail
 }
 
 // Pending returns how many entries have been handed out and not yet been

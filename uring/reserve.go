@@ -1,0 +1,131 @@
+package uring
+
+import (
+	"errors"
+	"fmt"
+	"iter"
+	"math/bits"
+)
+
+// ErrQueueFull is returned by a reservation for which the submission queue has
+// no room at present. Submitting what is in it makes room.
+var ErrQueueFull = errors.New("uring: the submission queue has not enough room")
+
+// ErrReserved is returned by a reservation while another one is open.
+var ErrReserved = errors.New("uring: another reservation of the submission queue is open: call its Done first")
+
+// Reservation is a number of entries that lie one behind the other in the order
+// of submission, as links demand. Ring.Reserve makes one. Its entries are NOPs
+// until they are filled, and what was not filled in the end stays that, see
+// FillerUserData: nothing that an entry held before is ever submitted.
+//
+// All, Linked and HardLinked iterate over the entries that are left. A loop that
+// runs to the end ends the reservation; one that is left early does not, so that
+// what is left can be another chain. Done ends a reservation in any case.
+//
+// Until then it is open, and Flush, and so Submit, shows the kernel nothing of
+// it nor of what was taken after it: it cannot be submitted half filled. A queue
+// has one open reservation at a time. The pointer is of no use after the end.
+type Reservation struct {
+	q     *SubmissionQueue
+	from  uint32 // position of the first entry
+	next  uint32 // position of the first that was not handed out
+	end   uint32 // position behind the last
+	shift uint32 // an entry takes 1<<shift slots
+	open  bool
+}
+
+// reserve takes n entries and makes them fillers with the given flags.
+func (q *SubmissionQueue) reserve(n int, flags SQEFlags) (*Reservation, error) {
+	v := &q.reservation
+	switch {
+	case n < 1 || n > int(q.Entries()):
+		return nil, fmt.Errorf("uring: reservation of %d entries in a submission queue of %d", n, q.Entries())
+	case v.open:
+		return nil, ErrReserved
+	case n > int(q.Space()):
+		return nil, ErrQueueFull
+	}
+	*v = Reservation{
+		q: q, from: q.tail, next: q.tail, end: q.tail + uint32(n), open: true,
+		shift: uint32(bits.TrailingZeros(uint(len(q.sqes)) / uint(q.Entries()))),
+	}
+	for range n {
+		q.Next().prepFiller(flags)
+	}
+	return v, nil
+}
+
+// take returns the next entry, which there is.
+func (v *Reservation) take() *SQE {
+	sqe := &v.q.sqes[(v.next&v.q.mask)<<v.shift]
+	v.next++
+	return sqe
+}
+
+// Len returns how many entries are left.
+func (v *Reservation) Len() int { return int(v.end - v.next) }
+
+// Next returns the next entry, or nil when there is none left. Taking the last
+// one does not end the reservation: fill it, and call Done.
+func (v *Reservation) Next() *SQE {
+	if v.next == v.end {
+		return nil
+	}
+	return v.take()
+}
+
+// All yields the entries that are left, not linked to each other.
+func (v *Reservation) All() iter.Seq[*SQE] {
+	return func(yield func(*SQE) bool) {
+		for v.next != v.end {
+			if !yield(v.take()) {
+				return
+			}
+		}
+		v.Done()
+	}
+}
+
+// Linked yields the entries that are left and links them: each starts after the
+// success of the one before, and is cancelled with ECANCELED if that fails.
+// The last is not linked to what comes after it, and neither is the one at which
+// the loop is left. An entry that the body does not fill is a link that always
+// succeeds.
+//
+// IOSQE_IO_LINK is set after the body, because preparing an entry clears it.
+func (v *Reservation) Linked() iter.Seq[*SQE] {
+	return func(yield func(*SQE) bool) {
+		for v.next != v.end {
+			sqe := v.take()
+			if !yield(sqe) {
+				return
+			}
+			if v.next != v.end {
+				sqe.Flags |= IOSQE_IO_LINK
+			}
+		}
+		v.Done()
+	}
+}
+
+// HardLinked is Linked with IOSQE_IO_HARDLINK: each entry starts after the end of
+// the one before, whatever became of it. Linux 5.5.
+func (v *Reservation) HardLinked() iter.Seq[*SQE] {
+	return func(yield func(*SQE) bool) {
+		for v.next != v.end {
+			sqe := v.take()
+			if !yield(sqe) {
+				return
+			}
+			if v.next != v.end {
+				sqe.Flags |= IOSQE_IO_HARDLINK
+			}
+		}
+		v.Done()
+	}
+}
+
+// Done ends the reservation: the next Flush shows all of it, and the entries that
+// are left do nothing. Calling it again changes nothing.
+func (v *Reservation) Done() { *v = Reservation{} }
