@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"math/bits"
 )
 
 // ErrQueueFull is returned by a reservation for which the submission queue has
@@ -31,7 +30,6 @@ type Reservation struct {
 	from  uint32 // position of the first entry
 	next  uint32 // position of the first that was not handed out
 	end   uint32 // position behind the last
-	shift uint32 // an entry takes 1<<shift slots
 	open  bool
 }
 
@@ -48,7 +46,6 @@ func (q *SubmissionQueue) reserve(n int, flags SQEFlags) (*Reservation, error) {
 	}
 	*v = Reservation{
 		q: q, from: q.tail, next: q.tail, end: q.tail + uint32(n), open: true,
-		shift: uint32(bits.TrailingZeros(uint(len(q.sqes)) / uint(q.Entries()))),
 	}
 	for range n {
 		q.Next().prepFiller(flags)
@@ -58,7 +55,7 @@ func (q *SubmissionQueue) reserve(n int, flags SQEFlags) (*Reservation, error) {
 
 // take returns the next entry, which there is.
 func (v *Reservation) take() *SQE {
-	sqe := &v.q.sqes[(v.next&v.q.mask)<<v.shift]
+	sqe := &v.q.sqes[(v.next&v.q.mask)<<v.q.shift]
 	v.next++
 	return sqe
 }

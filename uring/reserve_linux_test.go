@@ -48,6 +48,48 @@ func TestHardLinkedAcrossTheWrap(t *testing.T) {
 	})
 }
 
+// Entries of 128 bytes take two slots each, and their second halves are empty.
+func TestReserveLargeEntries(t *testing.T) {
+	r := newRing(t, 4, Params{Flags: IORING_SETUP_SQE128})
+	for round := range uint64(10) { // three at a time begin at every position
+		for i := range 4 {
+			r.SQ().sqes[2*i+1] = SQE{Opcode: 0xff, UserData: 0xff}
+		}
+		id := uint64(0)
+		for sqe := range reserve(t, r, 3).Linked() {
+			sqe.PrepNop()
+			sqe.UserData = round<<8 | id
+			id++
+		}
+		for i := range uint32(3) {
+			slot := (r.SQ().tail - 1 - i) & r.SQ().mask
+			require.Zero(t, r.SQ().sqes[2*slot+1], "the second half of an entry")
+		}
+		_, err := r.SubmitAndWait(3, hang)
+		require.NoError(t, err)
+		id = 0
+		for cqe := range r.CQ().All() {
+			require.Zero(t, cqe.Res)
+			require.Equal(t, round<<8|id, cqe.UserData)
+			id++
+		}
+		require.Equal(t, uint64(3), id)
+	}
+}
+
+// A ring is not resized under an open reservation, whose entries are not all
+// filled.
+func TestResizeWhileReserved(t *testing.T) {
+	needKernel(t, Version{6, 13}, "RESIZE_RINGS")
+	lockThread(t)
+	r := newRing(t, 4, Params{Flags: IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN})
+	v := reserve(t, r, 2)
+	require.ErrorIs(t, r.Resize(8, 0), ErrReserved)
+	v.Done()
+	require.NoError(t, r.Resize(8, 0))
+	require.EqualValues(t, 8, r.SQ().Entries())
+}
+
 // TestLinksOfAReservation: a soft chain ends with its first failure, a hard one
 // goes on, and a chain ends where its loop was left.
 func TestLinksOfAReservation(t *testing.T) {

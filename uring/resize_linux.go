@@ -61,6 +61,9 @@ func (r *Ring) resize(entries, cqEntries uint32, mem []byte) error {
 	if r.closed {
 		return errClosed
 	}
+	if r.sq.reservation.open {
+		return fmt.Errorf("uring: resizing: %w", ErrReserved)
+	}
 	pending := r.sq.Flush()
 	if sq := roundUp(entries); pending > sq {
 		return fmt.Errorf("uring: resizing to %d entries: %w: %d wait to be submitted", sq, syscall.EOVERFLOW, pending)
