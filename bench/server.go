@@ -12,11 +12,13 @@ import (
 	"github.com/yamanote-go/yamanote/proactor"
 )
 
-// runtimeFor returns the runtime of one of our subjects: "yamanote", or
-// "yamanote:N" for N shards.
+// runtimeFor returns the runtime of one of our subjects: "yamanote",
+// "yamanote:behind" for one that writes behind, or "yamanote:N" for N shards.
 func runtimeFor(subject string) (*proactor.Runtime, error) {
 	cfg := proactor.Config{Mode: proactor.ModeRing}
-	if _, shards, ok := strings.Cut(subject, ":"); ok {
+	if _, shards, ok := strings.Cut(subject, ":"); shards == "behind" {
+		cfg.WriteBehind = true
+	} else if ok {
 		var err error
 		if cfg.Shards, err = strconv.Atoi(shards); err != nil {
 			return nil, fmt.Errorf("subject %s: %w", subject, err)

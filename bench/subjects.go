@@ -34,6 +34,7 @@ func subjects(dir string) []subject {
 	list := []subject{
 		{Name: "std", Kinds: all},
 		{Name: "yamanote", Kinds: ours},
+		{Name: "yamanote:behind", Kinds: []kind{echo}},
 		{Name: "yamanote:2", Kinds: []kind{echo, randread}},
 		{Name: "channel", Kinds: []kind{overhead}},
 		{Name: "gnet", Kinds: []kind{echo, idle}},
