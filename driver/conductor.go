@@ -161,11 +161,9 @@ func (c *conductor) lead(d *Driver, w *Waiter) Completion {
 		}
 		looks = 0
 		c.sleep(d, w)
-		l.lingered = 0
-		if l.reap()-l.lingered == 1 && len(w.done) == 0 {
+		if l.reap() == 1 && len(w.done) == 0 {
 			// One other goroutine is busy, and will be back: next time it had
 			// better lead itself than be led by this one, which is not.
-			// Nobody waits for what lingers.
 			c.leave(d)
 			return <-w.done
 		}

@@ -34,8 +34,6 @@ type loop struct {
 	failed    error         // the ring is unusable since failedAt
 	failedAt  time.Time
 
-	lingered int // operations that linger and have ended, for who wants to know
-
 	cqes [batch]uring.CQE
 }
 
@@ -305,7 +303,6 @@ func (l *loop) finish(op *Op, c Completion) {
 	if lingers {
 		// Only now, so that one which its Sink submits again is counted
 		// without a gap.
-		l.lingered++
 		l.d.lingered()
 	}
 }
