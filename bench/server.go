@@ -18,12 +18,14 @@ type runtimeFlags struct {
 	std      bool
 	dshulyak bool // for files
 	shards   int
+	behind   bool // write behind
 }
 
 func (f *runtimeFlags) register(fs *flag.FlagSet) {
 	fs.BoolVar(&f.std, "std", false, "the standard library")
 	fs.BoolVar(&f.dshulyak, "dshulyak", false, "github.com/dshulyak/uring")
 	fs.IntVar(&f.shards, "shards", 1, "number of rings")
+	fs.BoolVar(&f.behind, "behind", false, "write behind")
 }
 
 // args is the command line that register understands.
@@ -31,7 +33,7 @@ func (f *runtimeFlags) args() []string {
 	if f.std {
 		return []string{"-std"}
 	}
-	return []string{fmt.Sprintf("-shards=%d", f.shards)}
+	return []string{fmt.Sprintf("-shards=%d", f.shards), fmt.Sprintf("-behind=%t", f.behind)}
 }
 
 // open starts the runtime; nil for the standard library.
@@ -39,7 +41,7 @@ func (f *runtimeFlags) open() (*proactor.Runtime, error) {
 	if f.std || f.dshulyak {
 		return nil, nil
 	}
-	return proactor.New(proactor.Config{Mode: proactor.ModeRing, Shards: f.shards})
+	return proactor.New(proactor.Config{Mode: proactor.ModeRing, Shards: f.shards, WriteBehind: f.behind})
 }
 
 // describe is what the runtime stands on, in a line.

@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/yamanote-go/yamanote/bench/internal/control"
 	"github.com/yamanote-go/yamanote/proactor"
 )
 
@@ -82,8 +83,12 @@ func (l *lab) subjects(ctx context.Context, chosen *regexp.Regexp, shards bool) 
 // program gets it by default, with one ring.
 const ourName = "yamanote"
 
-// ours returns our runtime with each number of rings up to the number of
-// processors.
+// behindName is our runtime with write-behind, which is for what writes to
+// sockets only.
+const behindName = ourName + "-behind"
+
+// ours returns our runtime as it is by default, with write-behind, and with each
+// number of rings up to the number of processors.
 func (l *lab) ours(shards bool) []subject {
 	missing := ringMissing()
 	var out []subject
@@ -93,6 +98,7 @@ func (l *lab) ours(shards bool) []subject {
 		out = append(out, one)
 	}
 	add(ourName, runtimeFlags{shards: 1})
+	add(behindName, runtimeFlags{shards: 1, behind: true})
 	for n := 2; shards && n <= runtime.NumCPU(); n *= 2 {
 		add(fmt.Sprintf("%s-%d", ourName, n), runtimeFlags{shards: n})
 	}
@@ -119,6 +125,9 @@ func (l *lab) goSubject(name string, rf runtimeFlags) subject {
 	s.suits = func(c cell) bool {
 		if c.Pinned && rf.shards > 1 {
 			return false // two rings on one processor tell nothing
+		}
+		if rf.behind && !(c.network() && mode(c.Kind) == control.Echo) {
+			return false // the same as without
 		}
 		return !rf.std || c.Kind != kindNop
 	}

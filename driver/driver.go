@@ -37,6 +37,7 @@ import (
 	"fmt"
 	"runtime"
 	"sync"
+	"time"
 
 	"go.uber.org/atomic"
 
@@ -148,11 +149,19 @@ type Driver struct {
 	// drive it (any more). It is closed when there are none.
 	visitors atomic.Int32
 
+	ending    atomic.Bool   // no new operations but those that linger
 	closing   atomic.Bool   // no new operations
 	closed    chan struct{} // closed with closing: ends waits for admission
 	closeOnce sync.Once
 	done      chan struct{} // closed when the driver has ended
 	err       error         // why the ring failed or could not be closed; read after done
+
+	// lingering counts the operations that Shutdown waits for. Who ends the
+	// last lowers it and then looks at ending; Shutdown sets ending and then
+	// looks at it: one sees the other.
+	lingering atomic.Int64
+	settled   chan struct{} // closed when none lingers, while ending
+	settle    sync.Once
 
 	stats counters
 
@@ -193,6 +202,7 @@ func start(cfg Config, ring Ring) (*Driver, error) {
 		finite:    admission{limit: int64(cfg.MaxInFlight)},
 		waiting:   admission{limit: maxSlots - int64(cfg.MaxInFlight)},
 		closed:    make(chan struct{}),
+		settled:   make(chan struct{}),
 		done:      make(chan struct{}),
 	}
 	d.loop.d, d.loop.ring = d, ring
@@ -235,16 +245,28 @@ func (d *Driver) Enqueue(ctx context.Context, op *Op) error {
 	if waited {
 		d.stats.admissionWaits.Inc()
 	}
+	if err == nil {
+		return d.enqueue(op)
+	}
+	// The place given up may be what a closing driver waits for.
+	d.conductor.kick(d)
+	return err
+}
+
+// enqueue queues an operation that has been admitted.
+func (d *Driver) enqueue(op *Op) error {
+	if op.Lingers {
+		d.lingering.Inc()
+	}
 	// The driver ends only when it sees closing and then no admitted
 	// operation: either it waits for this one or this sees closing.
-	if err == nil && d.closing.Load() {
+	if d.ending.Load() && (!op.Lingers || d.closing.Load()) {
+		if op.Lingers {
+			d.lingered()
+		}
 		d.class(op).release()
-		err = ErrClosed
-	}
-	if err != nil {
-		// The place given up may be what a closing driver waits for.
 		d.conductor.kick(d)
-		return err
+		return ErrClosed
 	}
 	if op.state.Load() != stateIdle {
 		panic("driver: Submit of an Op that is already under way")
@@ -254,6 +276,34 @@ func (d *Driver) Enqueue(ctx context.Context, op *Op) error {
 	op.state.Store(stateActive)
 	d.submitted.push(op)
 	return nil
+}
+
+// ErrFull is returned by TrySubmit when the operation would have to wait to be
+// admitted.
+var ErrFull = errors.New("driver: too many operations under way")
+
+// TrySubmit is Submit that fails with ErrFull rather than wait. It is the only
+// way to submit something from a Sink, to the driver that has called it. Such
+// an operation is not forgotten: a Sink is called by who has the ring, and who
+// gives that up, to leave or to sleep, looks at the queue afterwards.
+func (d *Driver) TrySubmit(op *Op) error {
+	a := d.class(op)
+	if a.waiting.Load() != 0 || !a.tryAcquire() {
+		return ErrFull
+	}
+	if err := d.enqueue(op); err != nil {
+		return err
+	}
+	d.conductor.kick(d) // nothing for a Sink, whose caller is who would be kicked
+	return nil
+}
+
+// Gathering reports whether some goroutine has the ring just now, and gathers
+// what others submit: then TrySubmit makes no system call, and what it queues
+// is handed to the kernel in that goroutine's next turn. It is a hint, which
+// can be wrong by the time it is used; TrySubmit is right in any case.
+func (d *Driver) Gathering() bool {
+	return d.conductor.role.Load() == leading && !d.ending.Load()
 }
 
 // Await waits for the completion of an operation that was enqueued and has w
@@ -320,15 +370,18 @@ func (e *ShutdownError) Error() string {
 // Unwrap returns the context's error.
 func (e *ShutdownError) Unwrap() error { return e.Err }
 
-// Shutdown stops the driver: new operations are refused, those under way are
-// cancelled, and when the last of them has completed the ring is closed. If ctx
-// ends first, the error is a *ShutdownError.
+// Linger is the longest that Shutdown waits for operations that linger before
+// it cancels them.
+const Linger = 10 * time.Second
+
+// Shutdown stops the driver: new operations are refused; those that linger get
+// the time to end by themselves, until ctx ends but not longer than Linger;
+// those under way are cancelled, and when the last of them has completed the
+// ring is closed. If ctx ends first, the error is a *ShutdownError.
 func (d *Driver) Shutdown(ctx context.Context) error {
-	d.closeOnce.Do(func() {
-		d.closing.Store(true)
-		close(d.closed)
-		d.conductor.kick(d)
-	})
+	d.awaitLingering(ctx)
+	d.close()
+	d.conductor.kick(d)
 	select {
 	case <-d.done:
 		return d.err
@@ -340,6 +393,39 @@ func (d *Driver) Shutdown(ctx context.Context) error {
 		return d.err
 	}
 	return &ShutdownError{Left: left, Err: ctx.Err()}
+}
+
+// close refuses new operations.
+func (d *Driver) close() {
+	d.closeOnce.Do(func() {
+		d.ending.Store(true)
+		d.closing.Store(true)
+		close(d.closed)
+	})
+}
+
+// awaitLingering refuses operations that do not linger and waits for those that
+// do.
+func (d *Driver) awaitLingering(ctx context.Context) {
+	d.ending.Store(true)
+	if d.lingering.Load() == 0 {
+		return
+	}
+	t := time.NewTimer(Linger)
+	defer t.Stop()
+	select {
+	case <-d.settled:
+	case <-d.closed: // the ring has failed, or another Shutdown waits no longer
+	case <-ctx.Done():
+	case <-t.C:
+	}
+}
+
+// lingered notes that an operation that lingers has ended.
+func (d *Driver) lingered() {
+	if d.lingering.Dec() == 0 && d.ending.Load() {
+		d.settle.Do(func() { close(d.settled) })
+	}
 }
 
 // Close is Shutdown without a bound on the time.

@@ -146,6 +146,9 @@ func (l *loop) fill() int {
 		l.table.add(op)
 		op.place = placeKernel
 		l.eager = l.eager || !op.Waits
+		if op.Late != nil {
+			op.Late(op)
+		}
 		*sqe = op.SQE
 		sqe.UserData = op.ud
 	}
@@ -305,10 +308,16 @@ func (l *loop) finish(op *Op, c Completion) {
 		}
 		op.state.Store(stateIdle)
 	}
+	lingers := op.Lingers
 	l.d.class(op).release()
 	l.d.stats.finished.Inc()
 	// From here on the Op is its owner's, who may submit it again at once.
 	op.Sink.Complete(op, c)
+	if lingers {
+		// Only now, so that one which its Sink submits again is counted
+		// without a gap.
+		l.d.lingered()
+	}
 }
 
 // fail gives the ring up: nothing new is accepted, and what is in flight and
@@ -319,10 +328,7 @@ func (l *loop) fail(err error) {
 	}
 	l.failed, l.failedAt = err, time.Now()
 	l.d.err = err
-	l.d.closeOnce.Do(func() {
-		l.d.closing.Store(true)
-		close(l.d.closed)
-	})
+	l.d.close()
 }
 
 // failGrace is how long operations of a failed ring may still end by

@@ -37,6 +37,18 @@ type Op struct {
 	// the very writes that their peers wait for.
 	Waits bool
 
+	// Lingers says that Shutdown waits for the operation, for as long as it may,
+	// instead of cancelling it at once: somebody relies on it being done and
+	// does not wait for it.
+	Lingers bool
+
+	// Late, if not nil, is called when the operation is about to be handed to
+	// the kernel, and fills SQE in: what has been added since it was submitted
+	// goes with it. SQE.Opcode must be set before. Late runs on the goroutine
+	// that drives the ring and must not block. It can be called again for the
+	// same operation, if that comes back without having been done.
+	Late func(*Op)
+
 	// state says who may do what; see the constants.
 	state atomic.Uint32
 
@@ -93,8 +105,8 @@ func (c Completion) Err() error {
 }
 
 // Sink is told of completions, on the goroutine that drives the ring, which can
-// be anybody's: it must not block, and it must not submit to a driver from
-// there.
+// be anybody's: it must not block. The one thing that it may ask of a driver is
+// TrySubmit, of the driver that calls it.
 type Sink interface {
 	Complete(op *Op, c Completion)
 }

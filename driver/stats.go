@@ -9,8 +9,8 @@ import (
 // inlineCounters are one part of the counters that many goroutines write at
 // once, in a cache line of its own.
 type inlineCounters struct {
-	done, missed atomic.Uint64
-	_            [48]byte
+	done, missed, behind atomic.Uint64
+	_                    [40]byte
 }
 
 // counters are written by whoever drives the ring, except for the first group, and
@@ -65,6 +65,8 @@ type Stats struct {
 	InlineTried uint64 // each is a system call
 	InlineDone  uint64 // of which needed nothing more
 
+	Behind uint64 // writes that returned when they were queued; see NoteBehind
+
 	AdmissionWaits uint64 // operations that had to wait because MaxInFlight were under way
 	InFlight       int64  // operations under way now
 }
@@ -73,10 +75,11 @@ type Stats struct {
 // busy driver's do not belong to exactly one moment.
 func (d *Driver) Stats() Stats {
 	c := &d.stats
-	var done, missed uint64
+	var done, missed, behind uint64
 	for i := range c.inline {
 		done += c.inline[i].done.Load()
 		missed += c.inline[i].missed.Load()
+		behind += c.inline[i].behind.Load()
 	}
 	return Stats{
 		Enters:         c.enters.Load(),
@@ -97,6 +100,7 @@ func (d *Driver) Stats() Stats {
 		Overflows:      c.overflows.Load(),
 		InlineTried:    done + missed,
 		InlineDone:     done,
+		Behind:         behind,
 		AdmissionWaits: c.admissionWaits.Load(),
 		InFlight:       d.finite.used.Load() + d.waiting.used.Load(),
 	}
@@ -112,6 +116,10 @@ func (d *Driver) NoteInline(done bool) {
 		c.missed.Inc()
 	}
 }
+
+// NoteBehind counts a write that was queued for the ring and that its goroutine
+// did not wait for.
+func (d *Driver) NoteBehind() { d.stats.inline[sys.Stripe()].behind.Inc() }
 
 // SystemCalls returns how many system calls all of this took: entering the
 // ring, waking its driver, and trying inline.
@@ -137,6 +145,7 @@ func (s Stats) Add(o Stats) Stats {
 	s.Overflows += o.Overflows
 	s.InlineTried += o.InlineTried
 	s.InlineDone += o.InlineDone
+	s.Behind += o.Behind
 	s.AdmissionWaits += o.AdmissionWaits
 	s.InFlight += o.InFlight
 	return s

@@ -176,7 +176,7 @@ func TestShutdownUnblocks(t *testing.T) {
 		// The runtime of the test is needed for the others.
 		b := rt.Backend()
 		mine := newRuntime(t, proactor.Config{Mode: proactor.ModeRing, Shards: b.Shards,
-			SQEntries: b.Ring.SQEntries, CQEntries: b.Ring.CQEntries})
+			SQEntries: b.Ring.SQEntries, CQEntries: b.Ring.CQEntries, WriteBehind: rt.WriteBehind()})
 		l := listen(t, mine, network)
 		blocked := []<-chan result{start(func() (int, error) { _, err := l.Accept(); return 0, err })}
 		conns := []io.Closer{l}

@@ -77,7 +77,45 @@ func (c *conn) Write(b []byte) (int, error) {
 	return n, err
 }
 
-// Close closes the connection. Operations that are blocked on it fail.
+// Flush waits until everything that was written has been handed to the kernel,
+// which is more than Write promises on a connection that writes behind (see
+// proactor.Config.WriteBehind); on any other it has nothing to do. An error is
+// why something that a Write had taken was not sent; it is reported once, by
+// Flush or the next Write, whichever comes first, and later Writes fail with
+// EPIPE. The write deadline applies.
+//
+// Close does not report such an error, so call Flush before where it matters.
+func (c *conn) Flush() error {
+	if !c.ok() {
+		return syscall.EINVAL
+	}
+	if c.std != nil {
+		return nil
+	}
+	if err := c.fd.Flush(); err != nil {
+		return c.opError("write", "write", err)
+	}
+	return nil
+}
+
+// SetWriteBehind turns write-behind on or off for this connection; see
+// proactor.Config.WriteBehind. Turned off, the next Write waits until what was
+// written before has been sent. Without a ring it does nothing.
+func (c *conn) SetWriteBehind(on bool) error {
+	if !c.ok() {
+		return syscall.EINVAL
+	}
+	if c.std != nil {
+		return nil
+	}
+	return c.setError(c.fd.SetBehind(on))
+}
+
+// Close closes the connection. Operations that are blocked on it fail. What was
+// written is sent in the background, as SetLinger says. On a connection that
+// writes behind, what the kernel has not taken by then because the peer does
+// not read is kept for ten seconds (driver.Linger); if the peer has not read by
+// then, it is dropped and the connection is reset.
 func (c *conn) Close() error {
 	if !c.ok() {
 		return syscall.EINVAL
@@ -106,8 +144,8 @@ func (c *conn) CloseRead() error {
 	return nil
 }
 
-// CloseWrite shuts down the writing side of the connection. Most callers
-// should just use Close.
+// CloseWrite shuts down the writing side of the connection, after what was
+// written. Most callers should just use Close.
 func (c *conn) CloseWrite() error {
 	if !c.ok() {
 		return syscall.EINVAL
@@ -115,7 +153,7 @@ func (c *conn) CloseWrite() error {
 	if c.std != nil {
 		return c.std.CloseWrite()
 	}
-	if err := c.fd.Control(sys.ShutdownWrite); err != nil {
+	if err := c.fd.CloseWrite(); err != nil {
 		return c.opError("close", "shutdown", err)
 	}
 	return nil

@@ -55,6 +55,11 @@ type Dialer struct {
 
 	// Runtime is what the connection runs on; nil means the default runtime.
 	Runtime *proactor.Runtime
+
+	// WriteBehind turns write-behind on for stream connections, also if the
+	// runtime's configuration does not; see proactor.Config.WriteBehind.
+	// Without a ring it does nothing.
+	WriteBehind bool
 }
 
 func (d *Dialer) runtime() *proactor.Runtime {
@@ -378,7 +383,7 @@ func (d *Dialer) connect(ctx context.Context, rt *proactor.Runtime, family int, 
 	if err != nil {
 		return nil, err
 	}
-	fd := poll.New(rt, sysfd)
+	fd := newStream(rt, sysfd, d.WriteBehind || rt.WriteBehind())
 	if err = prepare(sysfd); err == nil {
 		err = fd.Connect(ctx, peer)
 	}

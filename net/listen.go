@@ -42,6 +42,11 @@ type ListenConfig struct {
 	// Runtime is what the listener and its connections run on; nil means the
 	// default runtime.
 	Runtime *proactor.Runtime
+
+	// WriteBehind turns write-behind on for accepted stream connections, also
+	// if the runtime's configuration does not; see
+	// proactor.Config.WriteBehind. Without a ring it does nothing.
+	WriteBehind bool
 }
 
 func (lc *ListenConfig) runtime() *proactor.Runtime {
@@ -90,6 +95,7 @@ func (lc *ListenConfig) takeTCP(std *net.TCPListener, network string) (*TCPListe
 	if err != nil {
 		return nil, err
 	}
+	l.behind = lc.WriteBehind || rt.WriteBehind()
 	if err := l.fd.Control(lc.prepareTCP); err != nil {
 		return nil, l.closeWith(err)
 	}
@@ -112,6 +118,7 @@ func (lc *ListenConfig) takeUnix(std *net.UnixListener, network, address string)
 		ul.removeFile()
 		return nil, err
 	}
+	ul.behind = lc.WriteBehind || rt.WriteBehind()
 	return ul, nil
 }
 
@@ -143,6 +150,8 @@ type listener struct {
 	fd   *poll.FD
 	net  string
 	addr net.Addr
+
+	behind bool // connections write behind
 
 	std stdListener
 }
@@ -190,7 +199,16 @@ func (l *listener) accept() (*poll.FD, *sys.Sockaddr, error) {
 	if err != nil {
 		return nil, nil, l.opError("accept", "accept4", err)
 	}
-	return poll.New(l.rt, sysfd), peer, nil
+	return newStream(l.rt, sysfd, l.behind), peer, nil
+}
+
+// newStream takes over the descriptor of a stream connection.
+func newStream(rt *proactor.Runtime, sysfd int, behind bool) *poll.FD {
+	fd := poll.New(rt, sysfd)
+	if behind {
+		_ = fd.SetBehind(true) // fails on a closed FD only
+	}
+	return fd
 }
 
 // Close stops listening. Connections that have been accepted stay open.

@@ -40,6 +40,7 @@ func runtimes() map[string]proactor.Config {
 	}
 	m["ring"] = proactor.Config{Mode: proactor.ModeRing}
 	m["ring/tiny"] = proactor.Config{Mode: proactor.ModeRing, SQEntries: 2, CQEntries: 4}
+	m["ring/behind"] = proactor.Config{Mode: proactor.ModeRing, WriteBehind: true}
 	m["ring/shards"] = proactor.Config{Mode: proactor.ModeRing, Shards: 3}
 	for name, feature := range features {
 		m["ring/no-"+name] = proactor.Config{Mode: proactor.ModeRing, Without: feature}
@@ -63,6 +64,7 @@ func TestRuntimes(t *testing.T) {
 		if b.Kind == proactor.KindStd {
 			return
 		}
+		require.Equal(t, strings.HasSuffix(config, "/behind"), rt.WriteBehind())
 		require.Equal(t, strings.HasSuffix(config, "/tiny"), b.Ring.SQEntries == 2, "%v", b)
 		require.Equal(t, strings.HasSuffix(config, "/shards"), b.Shards == 3, "%v", b)
 		flags := b.Ring.Flags.String()

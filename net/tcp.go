@@ -45,7 +45,8 @@ func (c *TCPConn) SetKeepAliveConfig(config KeepAliveConfig) error {
 
 // SetLinger sets what Close does with data that is still to be sent or
 // acknowledged: negative, the default, sends it in the background; zero
-// discards it; positive sends it for so many seconds at most.
+// discards it; positive sends it for so many seconds at most, for which Close
+// can wait.
 func (c *TCPConn) SetLinger(sec int) error {
 	return c.set(func(std *net.TCPConn) error { return std.SetLinger(sec) },
 		func(fd int) error { return sys.SetLinger(fd, sec) })

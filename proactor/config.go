@@ -68,6 +68,18 @@ type Config struct {
 
 	// Without switches features off.
 	Without Features
+
+	// WriteBehind makes package net's stream connections return from a small
+	// Write as soon as the data are queued, when other goroutines are busy on
+	// the ring: the sends of many are then one system call, and none is waited
+	// for. Servers with many connections and short messages gain by it.
+	//
+	// What it costs is a promise. Bytes stay in order and are on their way
+	// without another call, and Close, CloseWrite and Shutdown send what is
+	// left; but a process that ends by os.Exit or a signal right after a Write
+	// can lose what that has written, and a failure is reported by a later
+	// Write or Flush. See net.TCPConn.Flush for programs that need to know.
+	WriteBehind bool
 }
 
 const maxShards = 1024
@@ -94,6 +106,13 @@ func (c Config) withEnv() (Config, error) {
 			}
 			c.Without |= f
 		}
+	}
+	switch on := os.Getenv("YAMANOTE_WRITE_BEHIND"); on {
+	case "", "0":
+	case "1":
+		c.WriteBehind = true
+	default:
+		return c, fmt.Errorf("YAMANOTE_WRITE_BEHIND is %q: want 1 to turn it on, or 0", on)
 	}
 	if c.Shards == 0 {
 		c.Shards = 1

@@ -39,4 +39,6 @@
 //     there is none; "auto" is the default.
 //   - YAMANOTE_DISABLE: features to do without, separated by commas:
 //     nosqarray, taskrun, restrictions.
+//   - YAMANOTE_WRITE_BEHIND: "1" is Config.WriteBehind; "0" leaves the choice to
+//     the program.
 package proactor

@@ -111,6 +111,9 @@ func ShutdownDefault(ctx context.Context) error {
 // HasRing reports whether the Runtime has a ring.
 func (rt *Runtime) HasRing() bool { return len(rt.drivers) > 0 }
 
+// WriteBehind reports whether the Runtime was configured with it.
+func (rt *Runtime) WriteBehind() bool { return rt.cfg.WriteBehind }
+
 // Pick returns the driver of the next shard in turn, for a new descriptor to
 // stay with. The Runtime must have a ring.
 func (rt *Runtime) Pick() *driver.Driver {
@@ -121,7 +124,9 @@ func (rt *Runtime) Pick() *driver.Driver {
 }
 
 // Shutdown ends the Runtime: new operations are refused, those under way are
-// cancelled, and when the last has completed the rings are closed. If ctx ends
+// cancelled, and when the last has completed the rings are closed. What Writes
+// have left to be sent (see Config.WriteBehind) is sent before that, for as
+// long as ctx allows but at most driver.Linger. If ctx ends
 // before, the error (one *driver.ShutdownError for each such ring) says which
 // operations were left; they keep their memory, and their ring is closed when
 // the kernel has let go of it.

@@ -61,8 +61,9 @@ func TestEnvironment(t *testing.T) {
 	})
 	t.Run("nonsense", func(t *testing.T) {
 		for name, value := range map[string]string{
-			"YAMANOTE_BACKEND": "carrier pigeon",
-			"YAMANOTE_DISABLE": "taskrun,doubts",
+			"YAMANOTE_BACKEND":      "carrier pigeon",
+			"YAMANOTE_DISABLE":      "taskrun,doubts",
+			"YAMANOTE_WRITE_BEHIND": "perhaps",
 		} {
 			t.Run(name, func(t *testing.T) {
 				t.Setenv(name, value)
@@ -74,6 +75,14 @@ func TestEnvironment(t *testing.T) {
 				require.NoError(t, proactor.ShutdownDefault(t.Context()))
 			})
 		}
+	})
+	t.Run("write-behind", func(t *testing.T) {
+		require.False(t, open(t, proactor.Config{}).WriteBehind())
+		t.Setenv("YAMANOTE_WRITE_BEHIND", "0")
+		require.True(t, open(t, proactor.Config{WriteBehind: true}).WriteBehind())
+		require.False(t, open(t, proactor.Config{}).WriteBehind())
+		t.Setenv("YAMANOTE_WRITE_BEHIND", "1")
+		require.True(t, open(t, proactor.Config{}).WriteBehind())
 	})
 	t.Run("ring", func(t *testing.T) {
 		open(t, proactor.Config{}) // skips where there is none

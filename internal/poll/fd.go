@@ -39,6 +39,9 @@ type FD struct {
 	drained chan struct{}
 
 	rd, wr side
+
+	// behind is there once data may be sent after Send has returned.
+	behind atomic.Pointer[behind]
 }
 
 const closingBit = 1 << 40
@@ -80,6 +83,9 @@ const (
 // msgNoSignal is MSG_NOSIGNAL, the same on every Linux: a broken connection is
 // an error, not a signal.
 const msgNoSignal = 0x4000
+
+// msgDontWait is MSG_DONTWAIT, likewise.
+const msgDontWait = 0x40
 
 // request is an operation with the channel of the goroutine that waits for it.
 type request struct {
@@ -241,13 +247,27 @@ func eof(n int) (int, error) {
 }
 
 // Send sends all of b to a stream socket, or returns how much it sent and why
-// not more.
+// not more. If SetBehind allows it, b is only copied to be sent soon; an error
+// is then that of a later call.
 func (fd *FD) Send(b []byte) (int, error) {
 	s := &fd.wr
 	if err := fd.begin(s); err != nil {
 		return 0, err
 	}
 	defer fd.end(s)
+	if w := fd.behind.Load(); w != nil {
+		if taken, err := w.take(b); err != nil {
+			return 0, err
+		} else if taken {
+			fd.driver.NoteBehind()
+			return len(b), nil
+		}
+	}
+	return fd.send(s, b)
+}
+
+// send does the work of Send.
+func (fd *FD) send(s *side, b []byte) (int, error) {
 	n, errno := sys.SendNow(fd.sysfd, b)
 	fd.driver.NoteInline(errno == 0 && n == len(b))
 	switch {
@@ -352,10 +372,14 @@ func (fd *FD) Control(f func(sysfd int) error) error {
 }
 
 // Close cancels what is under way, waits for it to end, and closes the
-// descriptor. A second Close fails with net.ErrClosed.
+// descriptor. A second Close fails with net.ErrClosed. What Send has only
+// copied is sent; if the peer does not read, in the background.
 func (fd *FD) Close() error {
 	if err := fd.Retire(); err != nil {
 		return err
+	}
+	if w := fd.behind.Load(); w != nil {
+		return w.close()
 	}
 	return sys.Close(fd.sysfd)
 }
@@ -408,5 +432,8 @@ func (s *side) spare(bit uint32) {
 func (fd *FD) cancelCurrent(s *side) {
 	if op := s.current.Load(); op != nil {
 		fd.driver.Cancel(op)
+	}
+	if w := fd.behind.Load(); w != nil && s == &fd.wr {
+		w.poke()
 	}
 }

@@ -282,6 +282,18 @@ func SetLinger(fd, sec int) error {
 	return os.NewSyscallError("setsockopt", unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &l))
 }
 
+// Linger returns the seconds of SO_LINGER, or -1 if it is off.
+func Linger(fd int) int {
+	var l unix.Linger
+	size := uint32(unsafe.Sizeof(l))
+	_, _, errno := syscall.RawSyscall6(unix.SYS_GETSOCKOPT, uintptr(fd), unix.SOL_SOCKET, unix.SO_LINGER,
+		uintptr(unsafe.Pointer(&l)), uintptr(unsafe.Pointer(&size)), 0)
+	if errno != 0 || l.Onoff == 0 {
+		return -1
+	}
+	return int(l.Linger)
+}
+
 // ShutdownRead and ShutdownWrite close one direction of a connected socket.
 func ShutdownRead(fd int) error {
 	return os.NewSyscallError("shutdown", unix.Shutdown(fd, unix.SHUT_RD))

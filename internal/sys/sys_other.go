@@ -51,6 +51,7 @@ func SetReuseAddr(int) error                                         { return er
 func SetIPv6Only(int, bool) error                                    { return errors.ErrUnsupported }
 func SetBuffer(int, bool, int) error                                 { return errors.ErrUnsupported }
 func SetLinger(int, int) error                                       { return errors.ErrUnsupported }
+func Linger(int) int                                                 { return -1 }
 func ShutdownRead(int) error                                         { return errors.ErrUnsupported }
 func ShutdownWrite(int) error                                        { return errors.ErrUnsupported }
 func SetBlocking(int) error                                          { return errors.ErrUnsupported }

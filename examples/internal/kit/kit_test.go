@@ -22,11 +22,11 @@ func TestParse(t *testing.T) {
 		code int
 		done bool
 	}{
-		"nothing":      {nil, ExitOK, false},
-		"all":          {[]string{"-backend", "std", "-shards", "2"}, ExitOK, false},
-		"help":         {[]string{"-h"}, ExitOK, true},
-		"bad backend":  {[]string{"-backend", "x"}, ExitUsage, true},
-		"unknown":      {[]string{"-x"}, ExitUsage, true},
+		"nothing":     {nil, ExitOK, false},
+		"all":         {[]string{"-backend", "std", "-shards", "2"}, ExitOK, false},
+		"help":        {[]string{"-h"}, ExitOK, true},
+		"bad backend": {[]string{"-backend", "x"}, ExitUsage, true},
+		"unknown":     {[]string{"-x"}, ExitUsage, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			fs := flag.NewFlagSet("x", flag.ContinueOnError)
