@@ -156,34 +156,52 @@ func (s *side) request() *request {
 	return s.req
 }
 
-// run does the operation that prep fills in, on the ring, and returns its
-// result or why it was ended. It is repeated if it was cancelled for a reason
+// run does the operation that r has been prepared for, on the ring, and returns
+// its result or why it was ended. It is repeated if it was cancelled for a reason
 // that does not hold any more.
-func (fd *FD) run(s *side, r *request, prep func(*request)) (driver.Completion, error) {
+//
+// A goroutine that waits here may come to drive the ring, on its own stack, and
+// ten thousand have a stack each: see Recv.
+func (fd *FD) run(s *side, r *request) (driver.Completion, error) {
+	r.Waits = true
 	for {
-		prep(r)
-		r.Waits = true
-		if err := fd.driver.Enqueue(context.Background(), &r.Op); err != nil {
-			return driver.Completion{}, runtimeClosed(err)
-		}
-		s.current.Store(&r.Op)
-		if s.fate.Load() != 0 {
-			fd.driver.Cancel(&r.Op)
+		if err := fd.submit(s, r); err != nil {
+			return driver.Completion{}, err
 		}
 		c := fd.driver.Await(r.waiter)
 		s.current.Store(nil)
-		r.Buf = nil
-		switch errno := c.Err(); errno {
-		case nil:
-			return c, nil
-		case error(syscall.ECANCELED):
-			if err := s.check(); err != nil {
-				return c, err
-			}
-		case error(syscall.EINTR):
-		default:
-			return c, errno
+		if err, again := s.outcome(c); !again {
+			r.Buf = nil
+			return c, err
 		}
+	}
+}
+
+// submit queues the operation and publishes it to those who may cancel it.
+func (fd *FD) submit(s *side, r *request) error {
+	if err := fd.driver.Enqueue(context.Background(), &r.Op); err != nil {
+		return runtimeClosed(err)
+	}
+	s.current.Store(&r.Op)
+	if s.fate.Load() != 0 {
+		fd.driver.Cancel(&r.Op)
+	}
+	return nil
+}
+
+// outcome returns the error of a completed operation, or that it has to be
+// repeated.
+func (s *side) outcome(c driver.Completion) (err error, again bool) {
+	switch errno := c.Err(); errno {
+	case nil:
+		return nil, false
+	case error(syscall.ECANCELED):
+		err := s.check()
+		return err, err == nil
+	case error(syscall.EINTR):
+		return nil, true
+	default:
+		return errno, false
 	}
 }
 
@@ -197,7 +215,28 @@ func runtimeClosed(err error) error {
 
 // Recv receives into b from a stream socket. It returns io.EOF at the end of
 // the stream, and otherwise at least one byte or an error.
+//
+// It is in pieces so that a goroutine that waits has little on its stack: one
+// that fits into the 2 KiB with which goroutines start, together with driving
+// the ring, costs half of one that does not.
 func (fd *FD) Recv(b []byte) (int, error) {
+	n, err := fd.recvNow(b)
+	if n != mustWait {
+		return n, err
+	}
+	s := &fd.rd
+	c, err := fd.run(s, s.req)
+	return fd.received(c, err)
+}
+
+// mustWait is recvNow's result when only the ring can go on.
+const mustWait = -1
+
+// recvNow does Recv if that need not wait. Otherwise it returns mustWait, with
+// the direction locked and its request prepared.
+//
+//go:noinline
+func (fd *FD) recvNow(b []byte) (int, error) {
 	s := &fd.rd
 	if err := fd.begin(s); err != nil {
 		if len(b) == 0 && err == os.ErrDeadlineExceeded {
@@ -205,8 +244,8 @@ func (fd *FD) Recv(b []byte) (int, error) {
 		}
 		return 0, err
 	}
-	defer fd.end(s)
 	if len(b) == 0 {
+		fd.end(s)
 		return 0, nil
 	}
 	if !s.empty {
@@ -215,27 +254,31 @@ func (fd *FD) Recv(b []byte) (int, error) {
 		switch errno {
 		case 0:
 			s.empty = n < len(b)
+			fd.end(s)
 			return eof(n)
 		case syscall.EAGAIN, syscall.EINTR:
 			s.empty = true
 		default:
+			fd.end(s)
 			return 0, errno
 		}
 	}
 	r := s.request()
-	c, err := fd.run(s, r, func(r *request) {
-		r.Buf = b
-		var flags uring.RecvSendFlags
-		if s.empty {
-			// It will have to wait, so trying first would be for nothing.
-			flags = uring.IORING_RECVSEND_POLL_FIRST
-		}
-		r.SQE.PrepRecv(fd.sysfd, b, 0, flags)
-	})
+	r.Buf = b
+	// It will have to wait, so trying first would be for nothing.
+	r.SQE.PrepRecv(fd.sysfd, b, 0, uring.IORING_RECVSEND_POLL_FIRST)
+	return mustWait, nil
+}
+
+// received ends a Recv that has waited.
+func (fd *FD) received(c driver.Completion, err error) (int, error) {
+	s := &fd.rd
 	if err != nil {
+		fd.end(s)
 		return 0, err
 	}
 	s.empty = c.Flags&uring.IORING_CQE_F_SOCK_NONEMPTY == 0
+	fd.end(s)
 	return eof(int(c.Res))
 }
 
@@ -280,10 +323,9 @@ func (fd *FD) send(s *side, b []byte) (int, error) {
 	}
 	r := s.request()
 	for n < len(b) {
-		c, err := fd.run(s, r, func(r *request) {
-			r.Buf = b[n:]
-			r.SQE.PrepSend(fd.sysfd, b[n:], msgNoSignal, 0)
-		})
+		r.Buf = b[n:]
+		r.SQE.PrepSend(fd.sysfd, b[n:], msgNoSignal, 0)
+		c, err := fd.run(s, r)
 		if err != nil {
 			return n, err
 		}
@@ -308,10 +350,9 @@ func (fd *FD) Accept() (int, *sys.Sockaddr, error) {
 	// The address is the caller's afterwards, so it is a new one each time.
 	addr := new(sys.Sockaddr)
 	for {
-		c, err := fd.run(s, r, func(r *request) {
-			r.Keep = addr
-			sys.PrepAccept(&r.SQE, fd.sysfd, addr)
-		})
+		r.Keep = addr
+		sys.PrepAccept(&r.SQE, fd.sysfd, addr)
+		c, err := fd.run(s, r)
 		switch {
 		case err == nil:
 			return int(c.Res), addr, nil
@@ -347,10 +388,9 @@ func (fd *FD) Connect(ctx context.Context, addr *sys.Sockaddr) error {
 		}
 	}()
 	r := s.request()
-	_, err := fd.run(s, r, func(r *request) {
-		r.Keep = addr
-		sys.PrepConnect(&r.SQE, fd.sysfd, addr)
-	})
+	r.Keep = addr
+	sys.PrepConnect(&r.SQE, fd.sysfd, addr)
+	_, err := fd.run(s, r)
 	r.Keep = nil
 	if errors.Is(err, os.ErrDeadlineExceeded) && ctx.Err() != nil {
 		return ctx.Err()
