@@ -155,6 +155,7 @@ type Driver struct {
 	err       error         // why the ring failed or could not be closed; read after done
 
 	stats counters
+	kept  keep
 
 	loop loop // belongs to whoever drives the ring
 }
@@ -228,13 +229,19 @@ func (d *Driver) Submit(ctx context.Context, op *Op) error {
 }
 
 // Enqueue is the first half of Submit: it puts the operation into the queue
-// and leaves it to Await to see that it is submitted, which must follow. In
-// between, the operation can be cancelled.
+// and leaves it to Await or Lead to see that it is submitted, one of which must
+// follow. In between, the operation can be cancelled.
 func (d *Driver) Enqueue(ctx context.Context, op *Op) error {
 	waited, err := d.class(op).acquire(ctx, d.closed)
 	if waited {
 		d.stats.admissionWaits.Inc()
 	}
+	return d.push(op, err)
+}
+
+// push queues an operation that has been admitted, or gives its place up: err
+// says why it has none.
+func (d *Driver) push(op *Op, err error) error {
 	// The driver ends only when it sees closing and then no admitted
 	// operation: either it waits for this one or this sees closing.
 	if err == nil && d.closing.Load() {
@@ -258,7 +265,10 @@ func (d *Driver) Enqueue(ctx context.Context, op *Op) error {
 
 // Await waits for the completion of an operation that was enqueued and has w
 // as its sink. The caller may find itself driving the ring meanwhile.
-func (d *Driver) Await(w *Waiter) Completion { return d.conductor.await(d, w) }
+func (d *Driver) Await(w *Waiter) Completion {
+	d.conductor.await(d, w, false, nil)
+	return <-w.done
+}
 
 // Cancel asks for an operation to end early. It reports whether the operation
 // was still under way and not yet being cancelled. Whatever it returns, the
