@@ -31,12 +31,12 @@ func DoAll[T any, O Operation[T]](ctx context.Context, rt *Runtime, operations .
 	defer func() {
 		for _, p := range requests {
 			if p != nil {
-				p.free()
+				rt.free(p)
 			}
 		}
 	}()
 	for i, operation := range operations {
-		requests[i] = takeRequest()
+		requests[i] = rt.takeRequest()
 		if err := operation.Prepare(&requests[i].Request); err != nil {
 			return failAll(outcomes, nthError(i, len(operations), err))
 		}

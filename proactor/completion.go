@@ -21,8 +21,8 @@ import (
 // given, unless it has to wait and ctx can end.
 func Do[T any, O Operation[T]](ctx context.Context, rt *Runtime, operation O) (T, error) {
 	var zero T
-	p := takeRequest()
-	defer p.free()
+	p := rt.takeRequest()
+	defer rt.free(p)
 	if err := operation.Prepare(&p.Request); err != nil {
 		return zero, err
 	}

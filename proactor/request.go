@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"sync"
 	"syscall"
 
 	"github.com/yamanote-go/yamanote/driver"
@@ -173,19 +172,23 @@ type pooled struct {
 	final driver.Completion
 }
 
-var requests = sync.Pool{New: func() any {
+// takeRequest returns a Request from the Runtime's pool. Each Runtime has its
+// own, because a channel belongs to the bubble of testing/synctest that it was
+// made in.
+func (rt *Runtime) takeRequest() *pooled {
+	if p, ok := rt.requests.Get().(*pooled); ok {
+		return p
+	}
 	p := &pooled{waiter: driver.NewWaiter()}
 	p.Sink = p
 	return p
-}}
-
-func takeRequest() *pooled { return requests.Get().(*pooled) }
+}
 
 // free gives the Request back, which must not be under way.
-func (p *pooled) free() {
+func (rt *Runtime) free(p *pooled) {
 	p.reset()
 	p.Sink, p.group = p, nil
-	requests.Put(p)
+	rt.requests.Put(p)
 }
 
 // Complete implements driver.Sink.

@@ -37,6 +37,7 @@ type Runtime struct {
 	closed  atomic.Bool
 
 	verdicts [256]verdict // by operation; set by New
+	requests sync.Pool    // of *pooled
 }
 
 // New starts a Runtime. With ModeAuto it fails only for a Config or an
