@@ -27,10 +27,9 @@ type conductor struct {
 	// the state afterwards: one sees the other.
 	role atomic.Uint32
 
-	// leader is whose completion the leader waits for, and roused says that he
-	// has been sent a completion of no operation. They belong to who has the
-	// loop.
-	leader *Waiter
+	// target is what the leader waits for, and roused says that he has been
+	// sent a completion of no operation. They belong to who has the loop.
+	target Target
 	roused bool
 
 	// runnable is read to know whether yielding makes sense; without a name it
@@ -120,7 +119,7 @@ func (c *conductor) submitBorrowed(d *Driver) (needy bool) {
 // the kernel completed it, or one that was cancelled before it was submitted.
 // It reports false if there was no entry free for what it takes.
 func (c *conductor) rouse(d *Driver) bool {
-	if c.leader == nil || len(c.leader.done) == 0 || c.roused {
+	if c.target == nil || !c.target.Ready() || c.roused {
 		return true
 	}
 	sqe := d.ring.Next()
@@ -133,62 +132,61 @@ func (c *conductor) rouse(d *Driver) bool {
 	return true
 }
 
-// await waits for an operation that has been queued and reports to w.
-func (c *conductor) await(d *Driver, w *Waiter) Completion {
+// await leads until t is ready, if nobody else leads and as long as nobody is
+// better placed to; otherwise it makes sure that somebody looks at the queues.
+// See Driver.Lead.
+func (c *conductor) await(d *Driver, t Target, eager bool, sleepy func()) {
 	if c.take(d) {
-		return c.lead(d, w)
+		c.lead(d, t, eager, sleepy)
+		return
 	}
 	c.kick(d)
-	return <-w.done
 }
 
-// lead drives the ring until w has its completion, or somebody else is better
-// placed to.
-func (c *conductor) lead(d *Driver, w *Waiter) Completion {
+// lead drives the ring until t is ready, or somebody else is better placed to.
+func (c *conductor) lead(d *Driver, t Target, eager bool, sleepy func()) {
 	l := &d.loop
 	c.yield() // others may be about to ask for something, too
 	worked := false
-	for looks := 0; ; {
+	for looks := 0; ; eager = false {
 		// What is prepared can wait for the system call that sleeps. While
 		// there is enough else to do that it may not come soon, what a device
 		// could be working at cannot.
-		worked = l.turn(!worked || !l.eager)
-		select {
-		case completion := <-w.done:
+		worked = l.turn(!eager && !(worked && l.eager))
+		if t.Ready() || l.failed != nil && !worked {
 			c.leave(d)
-			return completion
-		default:
+			return
 		}
 		if worked {
 			looks = 0
 			runtime.Gosched()
 			continue
 		}
-		if l.failed != nil {
-			c.leave(d)
-			return <-w.done
-		}
 		if looks++; looks < looksBeforeSleep && c.yield() {
 			continue
 		}
 		looks = 0
-		c.sleep(d, w)
-		if l.reap() == 1 && len(w.done) == 0 {
+		if sleepy != nil {
+			sleepy()
+			sleepy = nil
+		}
+		c.sleep(d, t)
+		if l.reap() == 1 && !t.Ready() {
 			// One other goroutine is busy, and will be back: next time it had
 			// better lead itself than be led by this one, which is not.
 			c.leave(d)
-			return <-w.done
+			return
 		}
 	}
 }
 
 // sleep submits what is prepared and waits in the kernel for a completion, on
-// behalf of the goroutine that waits for w.
-func (c *conductor) sleep(d *Driver, w *Waiter) {
+// behalf of the goroutine that waits for t.
+func (c *conductor) sleep(d *Driver, t Target) {
 	l := &d.loop
 	pending := l.ring.Flush()
 	needy := l.needy()
-	c.leader, c.roused = w, false
+	c.target, c.roused = t, false
 	c.role.Store(sleeping)
 	if needy {
 		c.poke(d) // what takes time is not the leader's business
@@ -213,6 +211,7 @@ func (c *conductor) wake() {
 			time.Sleep(20 * time.Microsecond)
 		}
 	}
+	c.target = nil
 }
 
 // leave gives up the lead.

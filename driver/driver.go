@@ -164,6 +164,7 @@ type Driver struct {
 	settle    sync.Once
 
 	stats counters
+	kept  keep
 
 	loop loop // belongs to whoever drives the ring
 }
@@ -238,23 +239,24 @@ func (d *Driver) Submit(ctx context.Context, op *Op) error {
 }
 
 // Enqueue is the first half of Submit: it puts the operation into the queue
-// and leaves it to Await to see that it is submitted, which must follow. In
-// between, the operation can be cancelled.
+// and leaves it to Await or Lead to see that it is submitted, one of which must
+// follow. In between, the operation can be cancelled.
 func (d *Driver) Enqueue(ctx context.Context, op *Op) error {
 	waited, err := d.class(op).acquire(ctx, d.closed)
 	if waited {
 		d.stats.admissionWaits.Inc()
 	}
-	if err == nil {
-		return d.enqueue(op)
-	}
-	// The place given up may be what a closing driver waits for.
-	d.conductor.kick(d)
-	return err
+	return d.push(op, err)
 }
 
-// enqueue queues an operation that has been admitted.
-func (d *Driver) enqueue(op *Op) error {
+// push queues an operation that has been admitted, or, if err says why it has
+// no place, returns that.
+func (d *Driver) push(op *Op, err error) error {
+	if err != nil {
+		// The place given up may be what a closing driver waits for.
+		d.conductor.kick(d)
+		return err
+	}
 	if op.Lingers {
 		d.lingering.Inc()
 	}
@@ -291,7 +293,7 @@ func (d *Driver) TrySubmit(op *Op) error {
 	if a.waiting.Load() != 0 || !a.tryAcquire() {
 		return ErrFull
 	}
-	if err := d.enqueue(op); err != nil {
+	if err := d.push(op, nil); err != nil {
 		return err
 	}
 	d.conductor.kick(d) // nothing for a Sink, whose caller is who would be kicked
@@ -308,7 +310,10 @@ func (d *Driver) Gathering() bool {
 
 // Await waits for the completion of an operation that was enqueued and has w
 // as its sink. The caller may find itself driving the ring meanwhile.
-func (d *Driver) Await(w *Waiter) Completion { return d.conductor.await(d, w) }
+func (d *Driver) Await(w *Waiter) Completion {
+	d.conductor.await(d, w, false, nil)
+	return <-w.done
+}
 
 // Cancel asks for an operation to end early. It reports whether the operation
 // was still under way and not yet being cancelled. Whatever it returns, the

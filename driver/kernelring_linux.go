@@ -90,10 +90,24 @@ func (k *kernelRing) init(cfg Config) error {
 	if err := k.setupSignal(); err != nil {
 		return err
 	}
+	if set, err := k.ring.Probe(); err == nil {
+		for info := range uring.Ops() {
+			if set.Has(info.Op) {
+				k.info.Supported = append(k.info.Supported, info.Op)
+			}
+		}
+	}
 	if cfg.Allow != nil && cfg.Without&FeatureRestrictions == 0 {
 		k.allow = append([]uring.Op{uring.IORING_OP_NOP, uring.IORING_OP_ASYNC_CANCEL}, cfg.Allow...)
 		slices.Sort(k.allow)
 		k.allow = slices.Compact(k.allow)
+		if k.info.Supported != nil {
+			// A kernel refuses a restriction to what it does not know.
+			k.allow = slices.DeleteFunc(k.allow, func(op uring.Op) bool {
+				_, known := slices.BinarySearch(k.info.Supported, op)
+				return !known
+			})
+		}
 		k.info.Restricted = true
 	}
 	return nil

@@ -71,4 +71,8 @@ type Info struct {
 	Flags                uring.SetupFlags
 	Features             uring.Features
 	Restricted           bool // whether the ring refuses operations the library does not use
+
+	// Supported lists the operations that the kernel has, in ascending order;
+	// it is nil if the kernel did not say.
+	Supported []uring.Op
 }

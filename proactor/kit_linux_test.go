@@ -48,9 +48,11 @@ func open(t testing.TB, cfg proactor.Config) *proactor.Runtime {
 	return rt
 }
 
+// forEach runs f on each kind of runtime, with rings that take all operations.
 func forEach(t *testing.T, f func(t *testing.T, rt *proactor.Runtime)) {
 	t.Helper()
 	for name, cfg := range configs() {
+		cfg.Extra = proactor.AllOps()
 		t.Run(name, func(t *testing.T) { f(t, open(t, cfg)) })
 	}
 }

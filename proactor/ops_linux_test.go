@@ -3,7 +3,6 @@ package proactor_test
 import (
 	"context"
 	"errors"
-	"net"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -124,7 +123,7 @@ func TestSocketOperations(t *testing.T) {
 		fds(t, conn.FD)
 		local, err := syscall.Getsockname(client)
 		require.NoError(t, err)
-		require.Equal(t, local.(*syscall.SockaddrInet4).Port, conn.Peer.(*net.TCPAddr).Port)
+		require.Equal(t, local.(*syscall.SockaddrInet4).Port, int(conn.Peer.IP.Port()))
 	})
 }
 

@@ -11,6 +11,7 @@ import (
 	"go.uber.org/atomic"
 
 	"github.com/yamanote-go/yamanote/driver"
+	"github.com/yamanote-go/yamanote/uring"
 )
 
 var (
@@ -34,6 +35,9 @@ type Runtime struct {
 	reason  error            // why there are none
 	next    atomic.Uint32    // the shard that Pick returns next
 	closed  atomic.Bool
+
+	verdicts [256]verdict // by operation; set by New
+	requests sync.Pool    // of *pooled
 }
 
 // New starts a Runtime. With ModeAuto it fails only for a Config or an
@@ -53,6 +57,7 @@ func New(cfg Config) (*Runtime, error) {
 		d, err := driver.Open(cfg.driver())
 		if err == nil {
 			rt.drivers = append(rt.drivers, d)
+			rt.judge(d.Info())
 			continue
 		}
 		err = errors.Join(fmt.Errorf("%w: %w", ErrNoRing, err), rt.closeDrivers(context.Background()))
@@ -121,6 +126,54 @@ func (rt *Runtime) Pick() *driver.Driver {
 		return rt.drivers[0]
 	}
 	return rt.drivers[int(rt.next.Inc()-1)%len(rt.drivers)]
+}
+
+// place returns the driver that an operation belongs to, or why it cannot be
+// submitted.
+func (rt *Runtime) place(ctx context.Context, r *Request) (*driver.Driver, error) {
+	return rt.placeWith(ctx, r, nil)
+}
+
+// placeWith is place for an operation that belongs where those submitted with
+// it do, unless with is nil.
+func (rt *Runtime) placeWith(ctx context.Context, r *Request, with *driver.Driver) (*driver.Driver, error) {
+	if !rt.HasRing() {
+		return nil, rt.reason
+	}
+	if ctx.Err() != nil {
+		return nil, contextError(ctx)
+	}
+	if err := rt.refusal(r.SQE.Opcode); err != nil {
+		return nil, err
+	}
+	if with == nil {
+		with = rt.pickFor(r)
+	}
+	if r.lasting != nil {
+		with.Keep(r.lasting)
+	}
+	return with, nil
+}
+
+// pickFor returns the driver for an operation: the same for all that concern
+// one descriptor or one group of buffers.
+func (rt *Runtime) pickFor(r *Request) *driver.Driver {
+	n := len(rt.drivers)
+	if n == 1 {
+		return rt.drivers[0]
+	}
+	switch r.SQE.Opcode {
+	case uring.IORING_OP_PROVIDE_BUFFERS, uring.IORING_OP_REMOVE_BUFFERS:
+		return rt.drivers[int(r.SQE.BufIndex)%n]
+	case uring.IORING_OP_SOCKET, uring.IORING_OP_PIPE, uring.IORING_OP_WAITID,
+		uring.IORING_OP_FUTEX_WAIT, uring.IORING_OP_FUTEX_WAITV, uring.IORING_OP_FUTEX_WAKE:
+		// These have other things where a descriptor would be.
+		return rt.Pick()
+	}
+	if r.SQE.Fd < 0 {
+		return rt.Pick()
+	}
+	return rt.drivers[int(r.SQE.Fd)%n]
 }
 
 // Shutdown ends the Runtime: new operations are refused, those under way are

@@ -66,14 +66,6 @@ func tests(names []string) string {
 	return strings.Join(quoted, ", ") + more
 }
 
-// without returns what the library does without a feature.
-func without(constant string) string {
-	if text, ok := instead[constant]; ok {
-		return text
-	}
-	return "not used"
-}
-
 func operations(b *bytes.Buffer, s *source) error {
 	header(b, "Operations",
 		"A test of the last column has seen the operation succeed and fail in the running kernel, and fails if it has "+

@@ -1,6 +1,10 @@
 package main
 
-import "github.com/yamanote-go/yamanote/uring"
+import (
+	"strings"
+
+	"github.com/yamanote-go/yamanote/uring"
+)
 
 const needed = "has no ring and uses the standard library's way"
 
@@ -21,51 +25,62 @@ var instead = map[string]string{
 	"IORING_OP_POLL_ADD":      needed,
 	"IORING_OP_TIMEOUT":       needed,
 	"IORING_OP_ASYNC_CANCEL":  needed,
-	"IORING_OP_FTRUNCATE":     "fails with the kernel's EINVAL (`proactor.Truncate`); `file` does not use it",
-	"IORING_OP_SOCKET":        "not used: sockets are made by a system call",
 	"IORING_FEAT_SINGLE_MMAP": needed, "IORING_FEAT_NODROP": needed, "IORING_FEAT_SUBMIT_STABLE": needed,
 	"IORING_FEAT_FAST_POLL": needed, "IORING_FEAT_EXT_ARG": needed,
 	"IORING_FEAT_NO_IOWAIT": "sleeps all the same, and the system counts an idle driver as waiting for I/O",
 
-	"IORING_SETUP_CQSIZE":        needed,
-	"IORING_SETUP_CLAMP":         needed,
-	"IORING_SETUP_R_DISABLED":    needed,
-	"IORING_SETUP_SUBMIT_ALL":    "submits the rest of a batch again behind an entry that was refused",
-	"IORING_SETUP_COOP_TASKRUN":  "is interrupted for completions",
-	"IORING_SETUP_TASKRUN_FLAG":  "enters the kernel to learn of completions",
-	"IORING_SETUP_SINGLE_ISSUER": "asks for less (strategy `thread`)",
-	"IORING_SETUP_DEFER_TASKRUN": "asks for less (strategy `thread`)",
-	"IORING_SETUP_NO_SQARRAY":    "fills the index array once",
+	"IORING_SETUP_CQSIZE":       needed,
+	"IORING_SETUP_CLAMP":        needed,
+	"IORING_SETUP_R_DISABLED":   needed,
+	"IORING_SETUP_SUBMIT_ALL":   "submits the rest of a batch again behind an entry that was refused",
+	"IORING_SETUP_COOP_TASKRUN": "is interrupted for completions",
+	"IORING_SETUP_TASKRUN_FLAG": "enters the kernel to learn of completions",
+	"IORING_SETUP_NO_SQARRAY":   "fills the index array once",
 
-	"IORING_ENTER_GETEVENTS": needed,
-	"IORING_ENTER_NO_IOWAIT": "does not set it",
-	"IORING_ENTER_EXT_ARG":   needed,
-
-	"IORING_ENTER_REGISTERED_RING": "enters by descriptor",
-
+	"IORING_ENTER_GETEVENTS":           needed,
+	"IORING_ENTER_NO_IOWAIT":           "does not set it",
+	"IORING_ENTER_EXT_ARG":             needed,
 	"IORING_REGISTER_PROBE":            "not used; allowed on its rings",
 	"IORING_REGISTER_ENABLE_RINGS":     needed,
 	"IORING_REGISTER_RESTRICTIONS":     needed,
 	"IORING_REGISTER_EVENTFD":          needed,
 	"IORING_REGISTER_IOWQ_MAX_WORKERS": "leaves the number of workers to the kernel",
-	"IORING_REGISTER_RING_FDS":         "enters by descriptor",
-	"IORING_UNREGISTER_RING_FDS":       "enters by descriptor",
-	"IORING_REGISTER_SEND_MSG_RING":    "wakes by an eventfd",
 	"IORING_REGISTER_PBUF_RING":        "not used yet; allowed to an Extra operation of a program",
 	"IORING_UNREGISTER_PBUF_RING":      "not used yet; allowed to an Extra operation of a program",
 
-	"IORING_POLL_ADD_MULTI":      "polls again after each wake",
-	"IORING_FSYNC_DATASYNC":      needed,
-	"IORING_RECVSEND_POLL_FIRST": "tries to receive first",
-	"IORING_CQE_F_SOCK_NONEMPTY": "tries to receive once more before it waits",
-	"IORING_CQE_F_MORE":          needed,
-	"IORING_SQ_CQ_OVERFLOW":      needed,
-	"IORING_SQ_TASKRUN":          "enters the kernel to learn of completions",
-	"IOSQE_FIXED_FILE":           "not used; allowed to an Extra operation of a program",
-	"IOSQE_IO_LINK":              "not used; allowed to an Extra operation of a program",
-	"IOSQE_IO_HARDLINK":          "not used; allowed to an Extra operation of a program",
-	"IOSQE_ASYNC":                "not used; allowed to an Extra operation of a program",
-	"IOSQE_BUFFER_SELECT":        "not used; allowed to an Extra operation of a program",
+	"IORING_TIMEOUT_ABS":           needed,
+	"IORING_TIMEOUT_REALTIME":      "fails with EINVAL, where a program asks for that clock",
+	"IORING_TIMEOUT_MULTISHOT":     "fails with EINVAL, where a program asks for it",
+	"IORING_SEND_ZC_REPORT_USAGE":  "fails with EINVAL, where a program sends without copying",
+	"IORING_NOTIF_USAGE_ZC_COPIED": "fails with EINVAL, where a program sends without copying",
+	"IORING_FSYNC_DATASYNC":        needed,
+	"IORING_RECVSEND_POLL_FIRST":   "tries to receive first",
+	"IORING_CQE_F_SOCK_NONEMPTY":   "tries to receive once more before it waits",
+	"IORING_CQE_F_MORE":            needed,
+	"IORING_SQ_CQ_OVERFLOW":        needed,
+	"IORING_SQ_TASKRUN":            "enters the kernel to learn of completions",
+	"IOSQE_FIXED_FILE":             "not used; allowed to an Extra operation of a program",
+	"IOSQE_IO_LINK":                "not used; allowed to an Extra operation of a program",
+	"IOSQE_IO_HARDLINK":            "not used; allowed to an Extra operation of a program",
+	"IOSQE_ASYNC":                  "not used; allowed to an Extra operation of a program",
+	"IOSQE_BUFFER_SELECT":          "not used; allowed to an Extra operation of a program",
+}
+
+// offered is said of operations that only a program can ask for.
+const offered = "`proactor` refuses it, and names the release"
+
+const unused = "not used"
+
+// without returns what the library does without a feature.
+func without(name string) string {
+	text, ok := instead[name]
+	switch {
+	case ok:
+		return text
+	case strings.HasPrefix(name, "IORING_OP_"):
+		return offered
+	}
+	return unused
 }
 
 // refused are the operations that tests have seen refused only.
