@@ -327,8 +327,9 @@ func (d *Driver) Shutdown(ctx context.Context) error {
 	d.closeOnce.Do(func() {
 		d.closing.Store(true)
 		close(d.closed)
-		d.conductor.kick(d)
 	})
+	// Not in the function above: the ring can fail meanwhile, which closes, too.
+	d.conductor.kick(d)
 	select {
 	case <-d.done:
 		return d.err

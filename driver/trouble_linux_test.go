@@ -61,6 +61,19 @@ func TestEnterFailsForNow(t *testing.T) {
 	}
 }
 
+// The same for a single operation, after which nothing else makes the driver
+// enter: interrupted twice in a row, it left the operation lying.
+func TestEnterFailsForNowOnce(t *testing.T) {
+	for _, errno := range []syscall.Errno{syscall.EINTR, syscall.EAGAIN, syscall.EBUSY} {
+		t.Run(errno.Error(), func(t *testing.T) {
+			onFake(t, func(t *testing.T, r *fakeRing, d *driver.Driver) {
+				r.locked(func() { r.enter = []syscall.Errno{errno, errno, errno, errno, errno} })
+				require.NoError(t, (<-submitNop(t, d).Done()).Err())
+			})
+		})
+	}
+}
+
 // A kernel that refuses for long is asked ever less often.
 func TestEnterFailsForLong(t *testing.T) {
 	onFake(t, func(t *testing.T, r *fakeRing, d *driver.Driver) {
@@ -188,4 +201,20 @@ func TestRingFails(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A ring that fails while Shutdown has it look at the queues: that hung, as each
+// of the two closes the driver once.
+func TestRingFailsInShutdown(t *testing.T) {
+	onFake(t, func(t *testing.T, r *fakeRing, d *driver.Driver) {
+		_, poll := submitPoll(t, d)
+		synctest.Wait()
+		r.locked(func() {
+			for range 10_000 {
+				r.enter = append(r.enter, syscall.EBADF)
+			}
+		})
+		require.ErrorIs(t, d.Close(), syscall.EBADF)
+		require.ErrorIs(t, (<-poll.Done()).Err(), syscall.EIO)
+	})
 }
