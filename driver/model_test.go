@@ -90,7 +90,7 @@ func model(t *testing.T, seed uint64, alone bool, log func(string, ...any)) uint
 	sq := 1 << rng.IntN(4)
 	ring := faultring.New(faultring.Config{
 		Seed: seed, SQEntries: sq, CQEntries: sq << rng.IntN(3),
-		Faults: faultring.Draw(rng), Log: log,
+		Faults: faultring.Draw(rng), Apart: alone, Log: log,
 	})
 	cfg := driver.Config{SQEntries: uint32(sq), CQEntries: 4096}
 	if rng.IntN(2) == 0 {
@@ -166,6 +166,7 @@ func (w *workload) startBuffered(rng *rand.Rand, total int) {
 func (l *lane) readsBuffered(fd int, id uint16, bufs [][]byte, total int) {
 	j := l.newJob(true)
 	pos := 0
+	back := l.child()
 	take := func(c driver.Completion) {
 		cqe := uring.CQE{Res: c.Res, Flags: c.Flags}
 		bid, ok := cqe.BufferID()
@@ -174,7 +175,7 @@ func (l *lane) readsBuffered(fd int, id uint16, bufs [][]byte, total int) {
 		}
 		l.inSequence(bufs[bid][:c.Res], pos)
 		pos += int(c.Res)
-		time.AfterFunc(l.child().some(l.pace), func() { l.ring.Recycle(id, bid) })
+		time.AfterFunc(back.some(l.pace), func() { l.ring.Recycle(id, bid) })
 	}
 	j.more = take
 	for {
@@ -233,6 +234,9 @@ func (w *workload) end(rng *rand.Rand, how int) {
 	case endBroken:
 		w.broken.Store(true)
 		w.ring.Break(uring.EBADR)
+		if err := w.d.Close(); err != nil && !errors.Is(err, uring.EBADR) {
+			w.failf("close of a broken ring: %v", err)
+		}
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"runtime"
 	"sync"
 	"syscall"
@@ -75,7 +76,10 @@ func (w *workload) failf(format string, args ...any) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if len(w.failures) < 10 {
-		w.failures = append(w.failures, fmt.Errorf(format, args...))
+		err := fmt.Errorf(format, args...)
+		w.failures = append(w.failures, err)
+		// Now, for the other lanes may hang because of it.
+		fmt.Fprintln(os.Stderr, "workload:", err)
 	}
 }
 
@@ -100,7 +104,10 @@ func (w *workload) start(f func(l *lane)) {
 		rng:      rand.New(rand.NewPCG(w.seed, uint64(w.ids))),
 		residue:  int64(1 + w.ids%(faultring.Grid/2-1)),
 	}
-	w.lanes.Go(func() { f(l) })
+	w.lanes.Go(func() {
+		l.think()
+		f(l)
+	})
 }
 
 // child is a lane for a goroutine that runs beside l.
@@ -208,6 +215,10 @@ func (j *job) submit(ctx context.Context, f func(context.Context, *driver.Op) er
 // driver is shut down.
 func (l *lane) do(j *job) (driver.Completion, bool) {
 	l.think()
+	if l.alone {
+		// Whoever has told of the completion is still at it.
+		defer l.think()
+	}
 	ctx := context.Background()
 	if l.rng.IntN(8) == 0 {
 		var cancel context.CancelFunc

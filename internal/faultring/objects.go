@@ -2,7 +2,6 @@ package faultring
 
 import (
 	"slices"
-	"syscall"
 )
 
 // stream is one end of a connection.
@@ -215,25 +214,4 @@ func (r *Ring) Recycle(id, buffer uint16) {
 		g.bufs[buffer][i] = 0xBB // whoever still reads it will notice
 	}
 	g.free = append(g.free, int(buffer))
-}
-
-// Free returns how many buffers of a group are free.
-func (r *Ring) Free(id uint16) int {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return len(r.groups[id].free)
-}
-
-// Fail makes the oldest request in flight on a descriptor complete with an
-// errno, and reports whether there was one.
-func (r *Ring) Fail(fd int, errno syscall.Errno) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for _, q := range r.live {
-		if int(q.sqe.Fd) == fd && q.started && !q.ownsNothing() {
-			r.complete(q, -int32(errno), 0)
-			return true
-		}
-	}
-	return false
 }

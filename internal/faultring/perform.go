@@ -62,6 +62,11 @@ func (r *Ring) cancel(q *request) int32 {
 	if q.sqe.OpFlags != 0 {
 		return -int32(syscall.EINVAL)
 	}
+	if len(r.script.cancels) > 0 {
+		res := r.script.cancels[0]
+		r.script.cancels = r.script.cancels[1:]
+		return res
+	}
 	target := r.find(q.sqe.Addr)
 	switch {
 	case target == nil || !target.started || target.doomed:

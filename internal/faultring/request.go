@@ -335,7 +335,7 @@ func (r *Ring) place(c uring.CQE) {
 		r.cq = append(r.cq, c)
 	}
 	if r.signals {
-		token(r.signal)
+		r.raise()
 	}
 	token(r.ready)
 }

@@ -22,6 +22,10 @@ type Config struct {
 	SQEntries, CQEntries int // at least one each
 	Faults               Faults
 
+	// Apart lets the goroutine that is signalled run later than the one that
+	// signals, at an instant of its own.
+	Apart bool
+
 	// EnableError is what enabling the ring fails with, nil for success.
 	EnableError error
 
@@ -78,6 +82,7 @@ type Ring struct {
 	broken syscall.Errno // what every enter fails with
 	closed bool
 
+	script     script
 	counts     Counts
 	violations []string
 	trace      hash.Hash64
@@ -172,6 +177,16 @@ func (r *Ring) enter(n uint32) (int, syscall.Errno) {
 	f := &r.cfg.Faults
 	if r.roll(f.CollectGarbage) {
 		runtime.GC()
+	}
+	if len(r.script.enters) > 0 {
+		errno := r.script.enters[0]
+		r.script.enters = r.script.enters[1:]
+		if errno != 0 {
+			return 0, r.fault(errno)
+		}
+	}
+	if r.script.most > 0 {
+		n = min(n, uint32(r.script.most))
 	}
 	switch {
 	case r.broken != 0:
@@ -275,11 +290,24 @@ func (r *Ring) Signal(on bool) {
 	}
 }
 
+// raise makes AwaitSignal return.
+func (r *Ring) raise() {
+	if r.cfg.Apart {
+		r.after(r.delay(), func() { token(r.signal) })
+		return
+	}
+	token(r.signal)
+}
+
 // AwaitSignal implements driver.Ring.
 func (r *Ring) AwaitSignal() { <-r.signal }
 
 // Poke implements driver.Ring.
-func (r *Ring) Poke() { token(r.signal) }
+func (r *Ring) Poke() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.raise()
+}
 
 func token(c chan struct{}) {
 	select {
