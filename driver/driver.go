@@ -183,6 +183,16 @@ func OpenWith(cfg Config, ring Ring) (*Driver, error) {
 	return start(cfg, ring)
 }
 
+// OpenRing creates the ring that Open would, without a driver: for tests that
+// put something around it and give that to OpenWith.
+func OpenRing(cfg Config) (Ring, error) {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	return openKernelRing(cfg)
+}
+
 func start(cfg Config, ring Ring) (*Driver, error) {
 	d := &Driver{
 		cfg:       cfg,

@@ -93,8 +93,9 @@ func model(t *testing.T, seed uint64, alone bool, log func(string, ...any)) uint
 		Faults: faultring.Draw(rng), Apart: alone, Log: log,
 	})
 	cfg := driver.Config{SQEntries: uint32(sq), CQEntries: 4096}
-	if rng.IntN(2) == 0 {
-		cfg.MaxInFlight = 1 + rng.IntN(4)
+	if most := 1 + rng.IntN(8); most <= 4 && !alone {
+		// Who is admitted runs at the same time as who makes room.
+		cfg.MaxInFlight = most
 	}
 	d, err := driver.OpenWith(cfg, ring)
 	require.NoError(t, err)
@@ -127,7 +128,9 @@ func (w *workload) startSome(rng *rand.Rand) {
 		rounds := 1 + rng.IntN(10)
 		switch rng.IntN(8) {
 		case 0:
-			w.start(func(l *lane) { l.nops(3 * rounds) })
+			for range 6 { // more than may be in flight, sometimes
+				w.start(func(l *lane) { l.nops(rounds) })
+			}
 		case 1, 2:
 			w.startStream(100 * rounds)
 		case 3:
@@ -273,7 +276,7 @@ func (w *workload) check(t *testing.T) {
 	counts := w.ring.Counts()
 	expect("Completions", stats.Completions, int64(counts.Reaped))
 	expect("Enters", stats.Enters, int64(counts.Enters))
-	if stats.Stale > uint64(counts.Repeated) {
+	if stats.Stale > uint64(counts.Repeated) && !w.broken.Load() {
 		t.Errorf("stats: %d stale completions, %d were repeated", stats.Stale, counts.Repeated)
 	}
 }

@@ -200,3 +200,33 @@ func TestRingFailsInShutdown(t *testing.T) {
 		require.ErrorIs(t, (<-poll.Done()).Err(), syscall.EIO)
 	})
 }
+
+// A leader sleeps whose operation had not fitted into the queue, and which is
+// cancelled before anybody has submitted it: no completion of the kernel's tells
+// him.
+func TestLeaderIsToldOfWhatTheKernelNeverSaw(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		// Who is signalled comes late, so that nobody else helps.
+		r := faultring.New(faultring.Config{SQEntries: 1, CQEntries: 4, Apart: true,
+			Faults: faultring.Faults{DelayMax: time.Second}})
+		d, err := driver.OpenWith(driver.Config{SQEntries: 1}, r)
+		require.NoError(t, err)
+		again := syscall.EAGAIN
+		r.FailEnters(again, again, again, again) // twice for each of the two
+		_, other := submitPoll(t, r, d)          // stays in the queue's only entry
+		op, w := newOp(true)
+		fd, _ := r.Pair(1)
+		op.SQE.PrepPollAdd(fd, 1, 0)
+		require.NoError(t, d.Enqueue(context.Background(), op))
+		result := make(chan driver.Completion)
+		go func() { result <- d.Await(w) }()
+		synctest.Wait() // he sleeps in the ring
+		require.Zero(t, r.EntersToFail())
+		require.Len(t, r.Waiting(), 1, "the other operation alone is in the kernel")
+		require.True(t, d.Cancel(op))
+		require.ErrorIs(t, (<-result).Err(), syscall.ECANCELED)
+		require.NoError(t, d.Close())
+		require.ErrorIs(t, (<-other.Done()).Err(), syscall.ECANCELED)
+		require.Equal(t, 2, r.Counts().Consumed-r.Counts().Cancels, "one poll, and what roused the leader")
+	})
+}

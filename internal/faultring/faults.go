@@ -34,6 +34,10 @@ type Faults struct {
 	CancelLoses  int // succeed, but the request completes with what it could get
 	CancelFirst  int // complete before the request that they cancel
 
+	// Slow calls of the driver's take up to DelayMax, in which others can run: a
+	// thread can be preempted anywhere.
+	Slow int
+
 	// CollectGarbage is how often an enter runs the garbage collector, so that
 	// memory which is let go too early is noticed.
 	CollectGarbage int
@@ -67,12 +71,27 @@ func Draw(rng *rand.Rand) Faults {
 		CancelMisses:     rate(500),
 		CancelLoses:      rate(500),
 		CancelFirst:      rate(500),
+		Slow:             rate(150),
 		CollectGarbage:   rate(10),
 	}
 }
 
 // roll reports true as often as the rate says.
 func (r *Ring) roll(rate int) bool { return rate > 0 && r.rng.IntN(1000) < rate }
+
+// dawdle is where a call may take its time. It must not be called with the ring
+// in hand, nor where a driver that ends waits for the caller without sleeping.
+func (r *Ring) dawdle() {
+	r.mu.Lock()
+	var d time.Duration
+	if r.roll(r.cfg.Faults.Slow) {
+		d = r.delay()
+	}
+	r.mu.Unlock()
+	if d > 0 {
+		time.Sleep(d)
+	}
+}
 
 // delay returns how long something takes. Where the ring lives in a bubble, what
 // it does has an instant for itself, and goroutines that keep away from multiples

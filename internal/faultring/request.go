@@ -320,7 +320,7 @@ func (r *Ring) post(q *request, c uring.CQE) {
 		r.deferred = append(r.deferred, c)
 		// The thread that has to look will, when it is in the kernel anyway.
 		r.after(r.delay(), r.bringOut)
-		token(r.ready)
+		r.wakeSleeper()
 		return
 	}
 	r.place(c)
@@ -337,7 +337,7 @@ func (r *Ring) place(c uring.CQE) {
 	if r.signals {
 		r.raise()
 	}
-	token(r.ready)
+	r.wakeSleeper()
 }
 
 // bringOut puts into the queue what only the kernel can.

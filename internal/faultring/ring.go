@@ -22,8 +22,8 @@ type Config struct {
 	SQEntries, CQEntries int // at least one each
 	Faults               Faults
 
-	// Apart lets the goroutine that is signalled run later than the one that
-	// signals, at an instant of its own.
+	// Apart lets a goroutine that is signalled or woken run later than the one
+	// that does it, at an instant of its own.
 	Apart bool
 
 	// EnableError is what enabling the ring fails with, nil for success.
@@ -37,7 +37,6 @@ type Config struct {
 type Counts struct {
 	Enters    int // calls that stand for a system call
 	Consumed  int // entries taken
-	Wakes     int // of which NOPs
 	Cancels   int // of which cancellations
 	Reaped    int // completions taken
 	Repeated  int // completions of requests that had completed before
@@ -142,6 +141,7 @@ func (r *Ring) Pending() uint32 {
 
 // Flags implements driver.Ring.
 func (r *Ring) Flags() uring.SQRingFlags {
+	r.dawdle()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var flags uring.SQRingFlags
@@ -156,6 +156,7 @@ func (r *Ring) Flags() uring.SQRingFlags {
 
 // Flush implements driver.Ring.
 func (r *Ring) Flush() uint32 {
+	r.dawdle()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.shown = r.tail
@@ -164,6 +165,7 @@ func (r *Ring) Flush() uint32 {
 
 // Submit implements driver.Ring.
 func (r *Ring) Submit() (int, syscall.Errno) {
+	r.dawdle()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.shown = r.tail
@@ -215,6 +217,7 @@ func (r *Ring) fault(errno syscall.Errno) syscall.Errno {
 
 // Wait implements driver.Ring.
 func (r *Ring) Wait(pending uint32, timeout time.Duration) (int, syscall.Errno) {
+	r.dawdle()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	pending = min(pending, r.shown-r.head)
@@ -261,6 +264,7 @@ func (r *Ring) interrupt(in time.Duration, errno syscall.Errno) {
 
 // Reap implements driver.Ring.
 func (r *Ring) Reap(dst []uring.CQE) int {
+	r.dawdle()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.checkOpen("reap")
@@ -282,6 +286,7 @@ func (r *Ring) Ready() bool {
 
 // Signal implements driver.Ring.
 func (r *Ring) Signal(on bool) {
+	r.dawdle()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.signals = on
@@ -297,6 +302,15 @@ func (r *Ring) raise() {
 		return
 	}
 	token(r.signal)
+}
+
+// wakeSleeper makes whoever is in Wait look for completions.
+func (r *Ring) wakeSleeper() {
+	if r.cfg.Apart && r.asleep {
+		r.after(r.delay(), func() { token(r.ready) })
+		return
+	}
+	token(r.ready)
 }
 
 // AwaitSignal implements driver.Ring.
