@@ -2,7 +2,10 @@ package driver_test
 
 import (
 	"context"
+	"errors"
+	"runtime"
 	"slices"
+	"sync"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -229,4 +232,70 @@ func TestLeaderIsToldOfWhatTheKernelNeverSaw(t *testing.T) {
 		require.ErrorIs(t, (<-other.Done()).Err(), syscall.ECANCELED)
 		require.Equal(t, 2, r.Counts().Consumed-r.Counts().Cancels, "one poll, and what roused the leader")
 	})
+}
+
+// What waits for a free entry when the driver is shut down ends with it, although
+// the kernel has never seen it.
+func TestShutdownCancelsWhatWasNotSubmitted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := faultring.New(faultring.Config{SQEntries: 1, CQEntries: 4})
+		d, err := driver.OpenWith(driver.Config{SQEntries: 1}, r)
+		require.NoError(t, err)
+		r.FailEnters(slices.Repeat([]syscall.Errno{syscall.EAGAIN}, 100)...)
+		var ws []*driver.Waiter
+		for range 5 { // one entry in the queue, the others behind it
+			_, w := submitPoll(t, r, d)
+			ws = append(ws, w)
+		}
+		require.NoError(t, d.Close())
+		for _, w := range ws {
+			require.ErrorIs(t, (<-w.Done()).Err(), syscall.ECANCELED)
+		}
+		require.NoError(t, r.Err())
+		require.Equal(t, 1, r.Counts().Consumed-r.Counts().Cancels)
+	})
+}
+
+// An operation that waits, and whose Submit races with a shutdown, is refused or
+// cancelled.
+func TestShutdownRaceOfWhatWaits(t *testing.T) {
+	rounds := 300
+	if testing.Short() {
+		rounds = 100
+	}
+	for range rounds {
+		synctest.Test(t, func(t *testing.T) {
+			r := faultring.New(faultring.Config{SQEntries: 2, CQEntries: 4})
+			d, err := driver.OpenWith(driver.Config{SQEntries: 2}, r)
+			require.NoError(t, err)
+			fd, _ := r.Pair(1)
+			var wg sync.WaitGroup
+			for range 4 {
+				wg.Go(func() {
+					for range 1000 {
+						op, w := newOp(true)
+						op.SQE.PrepPollAdd(fd, 1, 0)
+						if err := d.Submit(context.Background(), op); err != nil {
+							if !errors.Is(err, driver.ErrClosed) {
+								t.Error(err)
+							}
+							return
+						}
+						defer func() {
+							if err := (<-w.Done()).Err(); err != error(syscall.ECANCELED) {
+								t.Errorf("poll: %v", err)
+							}
+						}()
+						runtime.Gosched()
+					}
+				})
+			}
+			for range 10 {
+				runtime.Gosched()
+			}
+			require.NoError(t, d.Close())
+			wg.Wait()
+			require.NoError(t, r.Err())
+		})
+	}
 }
