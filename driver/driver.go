@@ -37,6 +37,7 @@ import (
 	"fmt"
 	"runtime"
 	"sync"
+	"time"
 
 	"go.uber.org/atomic"
 
@@ -361,8 +362,12 @@ func (d *Driver) Done() <-chan struct{} { return d.done }
 
 // stop ends the driver: nothing is in flight and nothing will be submitted.
 func (d *Driver) stop() {
-	for d.visitors.Load() != 0 {
-		runtime.Gosched()
+	for tries := 0; d.visitors.Load() != 0; tries++ {
+		if tries < 100 {
+			runtime.Gosched()
+		} else {
+			time.Sleep(20 * time.Microsecond) // the visitor's thread has been preempted
+		}
 	}
 	if err := d.ring.Close(); err != nil && d.err == nil {
 		d.err = fmt.Errorf("driver: closing the ring: %w", err)

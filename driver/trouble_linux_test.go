@@ -256,8 +256,8 @@ func TestShutdownCancelsWhatWasNotSubmitted(t *testing.T) {
 	})
 }
 
-// An operation that waits, and whose Submit races with a shutdown, is refused or
-// cancelled.
+// An operation that waits, and is queued while the driver is shut down, is refused
+// or cancelled.
 func TestShutdownRaceOfWhatWaits(t *testing.T) {
 	rounds := 300
 	if testing.Short() {
@@ -272,21 +272,22 @@ func TestShutdownRaceOfWhatWaits(t *testing.T) {
 			var wg sync.WaitGroup
 			for range 4 {
 				wg.Go(func() {
-					for range 1000 {
+					var ws []*driver.Waiter
+					for range 300 {
 						op, w := newOp(true)
 						op.SQE.PrepPollAdd(fd, 1, 0)
-						if err := d.Submit(context.Background(), op); err != nil {
+						if err := d.Enqueue(context.Background(), op); err != nil {
 							if !errors.Is(err, driver.ErrClosed) {
 								t.Error(err)
 							}
-							return
+							break
 						}
-						defer func() {
-							if err := (<-w.Done()).Err(); err != error(syscall.ECANCELED) {
-								t.Errorf("poll: %v", err)
-							}
-						}()
-						runtime.Gosched()
+						ws = append(ws, w)
+					}
+					for _, w := range ws {
+						if err := d.Await(w).Err(); err != error(syscall.ECANCELED) {
+							t.Errorf("poll: %v", err)
+						}
 					}
 				})
 			}
@@ -298,4 +299,28 @@ func TestShutdownRaceOfWhatWaits(t *testing.T) {
 			require.NoError(t, r.Err())
 		})
 	}
+}
+
+// Completions that did not fit into the queue are fetched although the enter that
+// should do it is interrupted, and nothing else happens after it.
+func TestOverflowIsFetchedLater(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := faultring.New(faultring.Config{SQEntries: 4, CQEntries: 1})
+		d, err := driver.OpenWith(driver.Config{}, r)
+		require.NoError(t, err)
+		var ws []*driver.Waiter
+		for range 3 {
+			_, w := submitPoll(t, r, d)
+			ws = append(ws, w)
+		}
+		r.FailEnters(slices.Repeat([]syscall.Errno{syscall.EINTR}, 10)...)
+		for _, ud := range r.Waiting() {
+			r.Complete(ud, 1)
+		}
+		for _, w := range ws {
+			require.NoError(t, (<-w.Done()).Err())
+		}
+		require.Positive(t, d.Stats().Overflows)
+		require.NoError(t, d.Close())
+	})
 }

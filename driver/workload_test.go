@@ -18,6 +18,12 @@ import (
 	"github.com/yamanote-go/yamanote/uring"
 )
 
+// newOp returns an operation that reports to a Waiter of its own.
+func newOp(waits bool) (*driver.Op, *driver.Waiter) {
+	w := driver.NewWaiter()
+	return &driver.Op{Sink: w, Waits: waits}, w
+}
+
 // world is where operations take place: a ring that injects faults, or the
 // kernel.
 type world interface {

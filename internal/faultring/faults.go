@@ -80,7 +80,7 @@ func Draw(rng *rand.Rand) Faults {
 func (r *Ring) roll(rate int) bool { return rate > 0 && r.rng.IntN(1000) < rate }
 
 // dawdle is where a call may take its time. It must not be called with the ring
-// in hand, nor where a driver that ends waits for the caller without sleeping.
+// in hand.
 func (r *Ring) dawdle() {
 	r.mu.Lock()
 	var d time.Duration

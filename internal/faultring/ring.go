@@ -279,8 +279,10 @@ func (r *Ring) Reap(dst []uring.CQE) int {
 
 // Ready implements driver.Ring.
 func (r *Ring) Ready() bool {
+	r.dawdle()
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.checkOpen("look")
 	return len(r.cq) > 0
 }
 

@@ -1,0 +1,93 @@
+package driver_test
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/yamanote-go/yamanote/driver"
+	"github.com/yamanote-go/yamanote/internal/faultring"
+)
+
+// While a goroutine that waits for a receive goes about leading, sleeping and
+// leaving, each call to the ring taking its time, something else happens at any
+// moment of that, and nothing after it: a send that the receive needs, a
+// cancellation, the end of the stream, a shutdown. If the driver missed it, all
+// would hang, which the bubble notices.
+func TestNothingIsMissedAtAnyMoment(t *testing.T) {
+	moments := map[string]func(t *testing.T, r *faultring.Ring, d *driver.Driver, near int, op *driver.Op) error{
+		"send": func(t *testing.T, r *faultring.Ring, d *driver.Driver, near int, _ *driver.Op) error {
+			send, w := newOp(true)
+			send.Buf = []byte{1}
+			send.SQE.PrepSend(near, send.Buf, 0, 0)
+			require.NoError(t, d.Submit(context.Background(), send))
+			require.NoError(t, (<-w.Done()).Err())
+			return nil
+		},
+		"cancel": func(_ *testing.T, _ *faultring.Ring, d *driver.Driver, _ int, op *driver.Op) error {
+			for !d.Cancel(op) {
+				time.Sleep(time.Microsecond) // not submitted yet
+			}
+			return syscall.ECANCELED
+		},
+		"end of stream": func(_ *testing.T, r *faultring.Ring, _ *driver.Driver, near int, _ *driver.Op) error {
+			r.EndOutput(near)
+			return nil
+		},
+		"shutdown": func(t *testing.T, _ *faultring.Ring, d *driver.Driver, _ int, _ *driver.Op) error {
+			require.NoError(t, d.Close())
+			return driver.ErrClosed // or ECANCELED
+		},
+	}
+	rounds := uint64(300)
+	if testing.Short() {
+		rounds = 100
+	}
+	for name, happens := range moments {
+		t.Run(name, func(t *testing.T) {
+			for seed := range rounds {
+				synctest.Test(t, func(t *testing.T) { atAMoment(t, seed, happens) })
+			}
+		})
+	}
+}
+
+func atAMoment(t *testing.T, seed uint64,
+	happens func(*testing.T, *faultring.Ring, *driver.Driver, int, *driver.Op) error) {
+	rng := rand.New(rand.NewPCG(seed, 4))
+	r := faultring.New(faultring.Config{
+		Seed: seed, SQEntries: 1 + rng.IntN(2), CQEntries: 4,
+		Faults: faultring.Faults{Slow: 700, DelayMax: 100 * time.Microsecond, Inline: 500, Deferred: rng.IntN(2) * 500},
+	})
+	d, err := driver.OpenWith(driver.Config{SQEntries: 2}, r)
+	require.NoError(t, err)
+	near, far := r.Pair(1)
+	op, w := newOp(true)
+	op.Buf = make([]byte, 1)
+	op.SQE.PrepRecv(far, op.Buf, 0, 0)
+	result := make(chan error, 1)
+	go func() {
+		if err := d.Enqueue(context.Background(), op); err != nil {
+			result <- err
+			return
+		}
+		result <- d.Await(w).Err()
+	}()
+	time.Sleep(time.Duration(rng.IntN(int(1500 * time.Microsecond))))
+	want := happens(t, r, d, near, op)
+	got := <-result
+	switch {
+	case errors.Is(want, driver.ErrClosed):
+		require.True(t, errors.Is(got, driver.ErrClosed) || errors.Is(got, syscall.ECANCELED), "%v", got)
+	default:
+		require.Equal(t, want == nil, got == nil, "%v", got)
+	}
+	require.NoError(t, d.Close())
+	require.NoError(t, r.Err())
+}
