@@ -112,8 +112,9 @@ func (r *Ring) delay() time.Duration {
 }
 
 // Grid is the distance in nanoseconds of the instants at which a ring does
-// something.
-const Grid = 64
+// something. It is a prime, so that the driver's own pauses, which are round
+// numbers, do not lead from one such instant to another.
+const Grid = 1009
 
 // after runs f in a while, with the ring in hand, unless it is closed by then.
 func (r *Ring) after(d time.Duration, f func()) {
