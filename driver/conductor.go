@@ -254,6 +254,9 @@ func (c *conductor) vacate(d *Driver) {
 // has woken have run and asked for their next operation.
 const looksBeforeSleep = 2
 
+// asks makes yield ask first.
+func (c *conductor) asks() { c.runnable[0].Name = "/sched/goroutines/runnable:goroutines" }
+
 // yield lets other goroutines run, if there are any to run, and reports whether
 // there were. Goroutines that are ready on the leader's processor must not wait
 // for Go to take it away from the thread that sleeps in the kernel, which takes
@@ -276,9 +279,6 @@ func (c *conductor) yield() bool {
 // long as the driver lives, and sends once on started, when the ring has been
 // enabled; if that is an error, it returns.
 func (c *conductor) run(d *Driver, started chan<- error) {
-	if runtime.GOMAXPROCS(0) <= maxAsked {
-		c.runnable[0].Name = "/sched/goroutines/runnable:goroutines"
-	}
 	c.role.Store(leading)
 	err := d.ring.Enable()
 	if err == nil {

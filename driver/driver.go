@@ -180,20 +180,31 @@ func Open(cfg Config) (*Driver, error) {
 	if err != nil {
 		return nil, err
 	}
-	return start(cfg, ring)
+	return start(cfg, ring, runtime.GOMAXPROCS(0) <= maxAsked)
 }
 
 // OpenWith starts a driver on a ring of the caller's making, for tests. The
-// driver closes it.
+// driver closes it. What it does depends on the ring alone, and not on how busy
+// the process is.
 func OpenWith(cfg Config, ring Ring) (*Driver, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {
 		return nil, err
 	}
-	return start(cfg, ring)
+	return start(cfg, ring, false)
 }
 
-func start(cfg Config, ring Ring) (*Driver, error) {
+// OpenRing creates the ring that Open would, without a driver: for tests that
+// put something around it and give that to OpenWith.
+func OpenRing(cfg Config) (Ring, error) {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	return openKernelRing(cfg)
+}
+
+func start(cfg Config, ring Ring, asks bool) (*Driver, error) {
 	d := &Driver{
 		cfg:       cfg,
 		ring:      ring,
@@ -207,6 +218,9 @@ func start(cfg Config, ring Ring) (*Driver, error) {
 		done:      make(chan struct{}),
 	}
 	d.loop.d, d.loop.ring = d, ring
+	if asks {
+		d.conductor.asks()
+	}
 	started := make(chan error)
 	go d.conductor.run(d, started)
 	if err := <-started; err != nil {
@@ -386,6 +400,7 @@ const Linger = 10 * time.Second
 func (d *Driver) Shutdown(ctx context.Context) error {
 	d.awaitLingering(ctx)
 	d.close()
+	// Not in close: the ring can fail meanwhile, which closes, too.
 	d.conductor.kick(d)
 	select {
 	case <-d.done:
@@ -441,8 +456,12 @@ func (d *Driver) Done() <-chan struct{} { return d.done }
 
 // stop ends the driver: nothing is in flight and nothing will be submitted.
 func (d *Driver) stop() {
-	for d.visitors.Load() != 0 {
-		runtime.Gosched()
+	for tries := 0; d.visitors.Load() != 0; tries++ {
+		if tries < 100 {
+			runtime.Gosched()
+		} else {
+			time.Sleep(20 * time.Microsecond) // the visitor's thread has been preempted
+		}
 	}
 	if err := d.ring.Close(); err != nil && d.err == nil {
 		d.err = fmt.Errorf("driver: closing the ring: %w", err)

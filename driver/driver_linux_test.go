@@ -62,12 +62,6 @@ func open(t testing.TB, cfg driver.Config) *driver.Driver {
 	return d
 }
 
-// newOp returns an operation that reports to a Waiter of its own.
-func newOp(waits bool) (*driver.Op, *driver.Waiter) {
-	w := driver.NewWaiter()
-	return &driver.Op{Sink: w, Waits: waits}, w
-}
-
 func wait(t testing.TB, w *driver.Waiter) driver.Completion {
 	t.Helper()
 	select {

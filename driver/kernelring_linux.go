@@ -28,7 +28,7 @@ const needed = uring.IORING_FEAT_NODROP | uring.IORING_FEAT_EXT_ARG | uring.IORI
 	uring.IORING_FEAT_SUBMIT_STABLE | uring.IORING_FEAT_SINGLE_MMAP
 
 func openKernelRing(cfg Config) (Ring, error) {
-	ring, err := setup(cfg)
+	ring, err := setup(cfg, uring.New)
 	if err != nil {
 		return nil, err
 	}
@@ -41,7 +41,7 @@ func openKernelRing(cfg Config) (Ring, error) {
 
 // setup creates the ring with the best flags that the kernel takes: it starts
 // with all and leaves out the newest for as long as the kernel answers EINVAL.
-func setup(cfg Config) (*uring.Ring, error) {
+func setup(cfg Config, create func(uint32, *uring.Params) (*uring.Ring, error)) (*uring.Ring, error) {
 	var optional []uring.SetupFlags // newest last
 	optional = append(optional, uring.IORING_SETUP_SUBMIT_ALL)
 	if cfg.Without&FeatureTaskRun == 0 {
@@ -59,7 +59,7 @@ func setup(cfg Config) (*uring.Ring, error) {
 		for _, f := range optional {
 			params.Flags |= f
 		}
-		ring, err := uring.New(cfg.SQEntries, &params)
+		ring, err := create(cfg.SQEntries, &params)
 		var setupErr *uring.SetupError
 		switch {
 		case err == nil:

@@ -5,12 +5,14 @@ import (
 	"errors"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.uber.org/atomic"
 
 	"github.com/yamanote-go/yamanote/driver"
+	"github.com/yamanote-go/yamanote/internal/faultring"
 	"github.com/yamanote-go/yamanote/uring"
 )
 
@@ -69,22 +71,25 @@ func TestSubmitFromASink(t *testing.T) {
 // The same in plain Go, with entries for one operation at a time and a kernel
 // that refuses now and then.
 func TestSubmitFromASinkOfACrowdedRing(t *testing.T) {
-	ring := newFakeRing(1)
-	ring.enter = []syscall.Errno{syscall.EBUSY, 0, syscall.EAGAIN, 0, 0, syscall.EINTR}
-	d, err := driver.OpenWith(driver.Config{}, ring)
-	require.NoError(t, err)
-	var all []*again
-	for range 10 {
-		a := &again{d: d, left: 10, done: make(chan error, 1)}
-		all = append(all, a)
-		op := &driver.Op{Sink: a, Waits: true}
-		op.SQE.PrepNop()
-		require.NoError(t, d.TrySubmit(op))
-	}
-	for _, a := range all {
-		require.NoError(t, <-a.done)
-	}
-	require.NoError(t, d.Close())
+	synctest.Test(t, func(t *testing.T) {
+		ring := faultring.New(faultring.Config{SQEntries: 1, CQEntries: 4})
+		ring.FailEnters(syscall.EBUSY, syscall.EAGAIN, syscall.EINTR, syscall.EINTR)
+		d, err := driver.OpenWith(driver.Config{}, ring)
+		require.NoError(t, err)
+		var all []*again
+		for range 10 {
+			a := &again{d: d, left: 10, done: make(chan error, 1)}
+			all = append(all, a)
+			op := &driver.Op{Sink: a, Waits: true}
+			op.SQE.PrepNop()
+			require.NoError(t, d.TrySubmit(op))
+		}
+		for _, a := range all {
+			require.NoError(t, <-a.done)
+		}
+		require.NoError(t, d.Close())
+		require.NoError(t, ring.Err())
+	})
 }
 
 // TrySubmit does not wait to be admitted, and refuses after a shutdown.

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/yamanote-go/yamanote/driver"
+	"github.com/yamanote-go/yamanote/internal/faultring"
 )
 
 // sinkFunc is a Sink that is a function.
@@ -22,7 +23,8 @@ func (f sinkFunc) Complete(*driver.Op, driver.Completion) { f() }
 // with it: the operation was never cancelled.
 func TestCancelWhileEntriesWaitToBeHandedOver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newFakeRing(2)
+		r := faultring.New(faultring.Config{SQEntries: 2, CQEntries: 16})
+		fd, _ := r.Pair(1)
 		d, err := driver.OpenWith(driver.Config{SQEntries: 2}, r)
 		require.NoError(t, err)
 		submit := func(sink driver.Sink) (*driver.Op, *driver.Waiter) {
@@ -30,18 +32,14 @@ func TestCancelWhileEntriesWaitToBeHandedOver(t *testing.T) {
 			if sink != nil {
 				op.Sink = sink
 			}
-			op.SQE.PrepPollAdd(0, 1, 0)
+			op.SQE.PrepPollAdd(fd, 1, 0)
 			require.NoError(t, d.Submit(context.Background(), op))
 			return op, w
 		}
 		complete := func(n int) { // the oldest n that wait
-			r.locked(func() {
-				for ud := range r.waiting {
-					if n--; n >= 0 {
-						r.complete(ud, 1)
-					}
-				}
-			})
+			for _, ud := range r.Waiting()[:n] {
+				r.Complete(ud, 1)
+			}
 		}
 		var a *driver.Op
 		// The first completion holds the driver until two operations

@@ -41,6 +41,7 @@ var layers = []layer{
 	{dir: "examples", may: []string{anyLower, atomic}},
 
 	// Beside the house: tools and the kits that tests use.
+	{dir: "internal/faultring", may: []string{"driver", "uring", "internal/sys"}},
 	{dir: "internal/testkit", may: []string{xsys, atomic}},
 	{dir: "internal/noring", may: []string{"internal/sys", atomic}},
 	{dir: "internal/kernels", may: []string{"uring"}},
@@ -48,7 +49,7 @@ var layers = []layer{
 }
 
 // testsMay is what the _test.go files of every package may import as well.
-var testsMay = []string{"internal/testkit", testify, xnet}
+var testsMay = []string{"internal/testkit", "internal/faultring", testify, xnet}
 
 // rowOf returns the row of a directory: the longest that holds it.
 func rowOf(dir string) (layer, bool) {
