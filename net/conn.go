@@ -56,10 +56,20 @@ func (c *conn) Read(b []byte) (int, error) {
 		return c.std.Read(b)
 	}
 	n, err := c.fd.Recv(b)
-	if err != nil && err != io.EOF {
-		err = c.opError("read", "read", err)
+	if err != nil {
+		err = c.readError(err)
 	}
 	return n, err
+}
+
+// readError is not inlined, to keep its room off the stack of who waits in Read.
+//
+//go:noinline
+func (c *conn) readError(err error) error {
+	if err == io.EOF {
+		return err
+	}
+	return c.opError("read", "read", err)
 }
 
 // Write implements the Conn Write method.

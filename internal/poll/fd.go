@@ -34,9 +34,10 @@ type FD struct {
 	driver *driver.Driver
 
 	// refs counts the operations under way, plus closingBit once Close has
-	// begun. Whoever brings it to closingBit alone closes drained.
+	// begun. Whoever brings it to closingBit alone closes drained, which Close
+	// has made before it set the bit.
 	refs    atomic.Int64
-	drained chan struct{}
+	drained atomic.Pointer[chan struct{}]
 
 	rd, wr side
 
@@ -49,7 +50,7 @@ const closingBit = 1 << 40
 // New takes over a descriptor, which should be blocking, for the runtime,
 // which must have a ring.
 func New(rt *proactor.Runtime, sysfd int) *FD {
-	return &FD{sysfd: sysfd, driver: rt.Pick(), drained: make(chan struct{})}
+	return &FD{sysfd: sysfd, driver: rt.Pick()}
 }
 
 // Sysfd returns the descriptor's number. It is valid until Close returns.
@@ -62,12 +63,12 @@ type side struct {
 	// fate says why an operation must not go on, current is the one under way
 	// in the ring. The operation publishes itself and then looks at fate; who
 	// changes fate then looks at current: one sees the other.
-	fate    atomic.Uint32
 	current atomic.Pointer[driver.Op]
+	fate    atomic.Uint32
 
 	// Used by the holder of lock.
-	req   *request // made when the ring is first needed
 	empty bool     // nothing is left to receive, as far as the last operation could tell
+	req   *request // made when the ring is first needed
 
 	deadlineMu sync.Mutex
 	deadline   time.Time   // zero for none
@@ -115,7 +116,7 @@ func (fd *FD) incref() error {
 // decref ends an operation.
 func (fd *FD) decref() {
 	if fd.refs.Dec() == closingBit {
-		close(fd.drained)
+		close(*fd.drained.Load())
 	}
 }
 
@@ -426,24 +427,19 @@ func (fd *FD) Close() error {
 
 // Retire is Close without closing the descriptor, which is the caller's again.
 func (fd *FD) Retire() error {
-	for {
-		refs := fd.refs.Load()
-		if refs&closingBit != 0 {
-			return net.ErrClosed
-		}
-		if fd.refs.CompareAndSwap(refs, refs|closingBit) {
-			if refs == 0 {
-				close(fd.drained)
-			}
-			break
-		}
+	drained := make(chan struct{})
+	if !fd.drained.CompareAndSwap(nil, &drained) {
+		return net.ErrClosed
+	}
+	if fd.refs.Add(closingBit) == closingBit {
+		close(drained)
 	}
 	for _, s := range []*side{&fd.rd, &fd.wr} {
 		s.stopTimer()
 		s.doom(fateClosed)
 		fd.cancelCurrent(s)
 	}
-	<-fd.drained
+	<-drained
 	return nil
 }
 
