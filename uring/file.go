@@ -18,6 +18,10 @@ type File struct {
 	flags   SQEFlags // IOSQE_FIXED_FILE for a slot
 }
 
+// NoFile, in place of a descriptor, leaves a slot of the registered file table
+// empty, or empties it.
+const NoFile int32 = -1
+
 // FD returns the File of a descriptor, or with AtCWD, for operations on paths,
 // the working directory.
 func FD(fd int) File { return File{inverse: ^int32(fd)} }

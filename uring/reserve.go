@@ -26,11 +26,11 @@ var ErrReserved = errors.New("uring: another reservation of the submission queue
 // it nor of what was taken after it: it cannot be submitted half filled. A queue
 // has one open reservation at a time. The pointer is of no use after the end.
 type Reservation struct {
-	q     *SubmissionQueue
-	from  uint32 // position of the first entry
-	next  uint32 // position of the first that was not handed out
-	end   uint32 // position behind the last
-	open  bool
+	q    *SubmissionQueue
+	from uint32 // position of the first entry
+	next uint32 // position of the first that was not handed out
+	end  uint32 // position behind the last
+	open bool
 }
 
 // reserve takes n entries and makes them fillers with the given flags.
