@@ -55,7 +55,11 @@ func (g *BufGroup) Selection() Selection { return Selection{Group: g.group} }
 // Provide prepares the request that gives the kernel all buffers, to be submitted
 // once in the beginning, or after Remove has taken all of them back. Requests
 // that select from the group come after its completion, or are linked to it.
+//
+// All means those that are leased as well: their leases end with this call, and
+// cannot be returned any more.
 func (g *BufGroup) Provide(s *SQE) {
+	g.book.endAll()
 	for i := range g.book.bufs {
 		g.book.provided(uint16(i))
 	}

@@ -199,10 +199,10 @@ func (r *Ring) RegisterFilesTagged(fds []int32, tags []uint64) (*Files, error) {
 func (r *Ring) RegisterFilesSparse(n int) (*Files, error) { return nil, errNoRing }
 
 // Reserve fails: this operating system has no io_uring.
-func (r *Ring) Reserve(n int) (*Reservation, error) { return nil, errNoRing }
+func (r *Ring) Reserve(n int) (Reservation, error) { return Reservation{}, errNoRing }
 
 // ReserveAudible fails: this operating system has no io_uring.
-func (r *Ring) ReserveAudible(n int) (*Reservation, error) { return nil, errNoRing }
+func (r *Ring) ReserveAudible(n int) (Reservation, error) { return Reservation{}, errNoRing }
 
 // Resize fails: this operating system has no io_uring.
 func (r *Ring) Resize(entries, cqEntries uint32) error { return errNoRing }
