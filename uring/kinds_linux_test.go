@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -166,6 +167,31 @@ func TestMixedWaitCountsCompletions(t *testing.T) {
 	_, err = r.SubmitAndWait(2, hang)
 	require.NoError(t, err)
 	require.Equal(t, uint32(2), r.CQ().Ready())
+}
+
+// TestMixedWaitSleeps: a wait that asked the kernel for as many slots as it wants
+// completions would find them there at once, again and again.
+func TestMixedWaitSleeps(t *testing.T) {
+	needNop32(t)
+	testkit.Watchdog(t, hang)
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	r := newRing(t, 8, Params{Flags: IORING_SETUP_CQE_MIXED})
+	for i := range uint64(3) {
+		nop32(next(t, r), i, 0, 0)
+	}
+	_, err := r.SubmitAndWait(3, hang)
+	require.NoError(t, err)
+	used := func() time.Duration {
+		var use unix.Rusage
+		require.NoError(t, unix.Getrusage(unix.RUSAGE_THREAD, &use))
+		return time.Duration(use.Utime.Nano() + use.Stime.Nano())
+	}
+	const long = 200 * time.Millisecond
+	before := used()
+	_, err = r.SubmitAndWait(5, long)
+	require.ErrorIs(t, err, os.ErrDeadlineExceeded)
+	require.Less(t, used()-before, long/4, "processor time of a wait for completions that do not come")
 }
 
 // TestLargeCompletionInASmallRing is refused in the completion.

@@ -31,7 +31,9 @@ func TestEntriesOfMixedSizes(t *testing.T) {
 		used := uint32(2)
 		if at == q.mask {
 			used = 3
-			require.Equal(t, SQE{Opcode: IORING_OP_NOP, Fd: -1, Flags: IOSQE_CQE_SKIP_SUCCESS}, q.sqes[at])
+			require.Equal(t, SQE{
+				Opcode: IORING_OP_NOP, Fd: -1, Flags: IOSQE_CQE_SKIP_SUCCESS, UserData: FillerUserData,
+			}, q.sqes[at], "it completes if it is refused or cancelled, and then nobody takes it for a request of his own")
 			at = 0
 		}
 		require.Equal(t, space-used, q.Space())
