@@ -183,6 +183,38 @@ func TestSilentFillersEndDraining(t *testing.T) {
 	require.Equal(t, syscall.EOPNOTSUPP, drain())
 }
 
+// TestUnusedEntriesInEveryShape: of three entries one is used, in rings of all
+// kinds and at every position of the queue, whose slots hold what must not be
+// submitted.
+func TestUnusedEntriesInEveryShape(t *testing.T) {
+	needKernel(t, Version{5, 17}, "CQE_SKIP_SUCCESS")
+	forShapes(t, func(t *testing.T, s shape) {
+		r := newRing(t, 4, Params{Flags: s.flags})
+		for round := range uint64(9) {
+			testkit.Eventually(t, func() bool { return r.SQ().Space() == 4 }, "the kernel takes entries")
+			spoil(r.SQ())
+			v := reserve(t, r, 3)
+			if round%2 == 1 {
+				v.Next() // taken and not filled
+			}
+			sqe := v.Next()
+			sqe.PrepNop()
+			sqe.UserData = round
+			v.Done()
+			nop(t, r, 100+round)
+			n, err := r.SubmitAndWait(2, hang)
+			require.NoError(t, err)
+			require.Equal(t, 4, n)
+			var got []uint64
+			for cqe := range r.CQ().All() {
+				require.Zero(t, cqe.Res)
+				got = append(got, cqe.UserData)
+			}
+			require.Equal(t, []uint64{round, 100 + round}, got)
+		}
+	})
+}
+
 // TestHalfFilledReservationIsNotSubmitted, by whichever way to submit.
 func TestHalfFilledReservationIsNotSubmitted(t *testing.T) {
 	forShapes(t, func(t *testing.T, s shape) {
