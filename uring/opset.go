@@ -24,6 +24,17 @@ func (s *OpSet) Len() int {
 	return n
 }
 
+// supported returns the operations that a kernel has marked.
+func (p *Probe) supported() OpSet {
+	var set OpSet
+	for _, op := range p.Ops[:p.OpsLen] {
+		if op.Flags&IO_URING_OP_SUPPORTED != 0 {
+			set.add(op.Op)
+		}
+	}
+	return set
+}
+
 // UnsupportedError says that the running kernel lacks an operation. It is
 // errors.ErrUnsupported to errors.Is.
 type UnsupportedError struct {

@@ -48,14 +48,8 @@ func query[T QueryOpcode | QueryZcrx | QueryScq](op QueryOp) (T, error) {
 // restrictions allow REGISTER_PROBE.
 func (r *Ring) Probe() (OpSet, error) {
 	arg := new(Probe)
-	var set OpSet
 	if _, err := r.Register(IORING_REGISTER_PROBE, unsafe.Pointer(arg), MaxProbeOps); err != nil {
-		return set, err
+		return OpSet{}, err
 	}
-	for _, op := range arg.Ops[:arg.OpsLen] {
-		if op.Flags&IO_URING_OP_SUPPORTED != 0 {
-			set.add(op.Op)
-		}
-	}
-	return set, nil
+	return arg.supported(), nil
 }

@@ -50,6 +50,18 @@ func TestEntriesOfMixedSizes(t *testing.T) {
 	require.Nil(t, q.Next())
 	require.Nil(t, wide.Next())
 
+	tight, khead, _ := fakeSQ(4, 3)
+	tight.mixed = true
+	for range 2 {
+		tight.Next().PrepNop()
+	}
+	*khead = 3
+	tight.tail, tight.head = 3+4, 3+2 // one slot at the end and one at the beginning
+	*khead = 3 + 2
+	require.Equal(t, uint32(2), tight.Space())
+	require.Nil(t, SubmissionQueue128{tight}.Next(), "two that do not lie next to each other")
+	require.Equal(t, uint32(2), tight.Space(), "nothing was taken")
+
 	one, _, _ := fakeSQ(1, 0)
 	one.mixed = true
 	require.Nil(t, SubmissionQueue128{one}.Next(), "never")
