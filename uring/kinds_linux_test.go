@@ -617,7 +617,7 @@ func polls(t testing.TB, fd int) bool {
 	t.Helper()
 	var st unix.Stat_t
 	require.NoError(t, unix.Fstat(fd, &st))
-	dev := fmt.Sprintf("/sys/dev/block/%d:%d", unix.Major(st.Dev), unix.Minor(st.Dev))
+	dev := fmt.Sprintf("/sys/dev/block/%d:%d", unix.Major(uint64(st.Dev)), unix.Minor(uint64(st.Dev)))
 	for _, path := range []string{dev + "/queue/io_poll", dev + "/../queue/io_poll"} {
 		if text, err := os.ReadFile(path); err == nil {
 			return strings.TrimSpace(string(text)) == "1"
