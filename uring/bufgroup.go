@@ -6,6 +6,27 @@ import (
 	"unsafe"
 )
 
+// BufRingConfig says what a BufRing is to be like.
+type BufRingConfig struct {
+	Group   uint16 // id of the group, for SQE.SetBufGroup
+	Entries int    // number of buffers, a power of two, at most 32768
+	Size    int    // size of each in bytes, at most 1<<30
+
+	// Flags are the kernel's. With IOU_PBUF_RING_INC (6.12) it fills a buffer bit
+	// by bit, with CQE.BufMore as long as there is room, and large buffers are
+	// not wasted on small messages. Completions must then be passed to Lease in the
+	// order of their coming, because they do not tell where in the buffer they
+	// are. With IOU_PBUF_RING_MMAP (6.4) the descriptors, not the buffers, are in
+	// memory of the kernel, which changes nothing for the program, but that Group
+	// must be less than 2048.
+	Flags PbufFlags
+
+	// MinLeft, with IOU_PBUF_RING_INC, is the room in bytes below which a buffer
+	// is not filled further. 0 fills to the last byte. Newer than Linux 6.18,
+	// some of which have it as well.
+	MinLeft uint32
+}
+
 // BufGroup is a group of provided buffers of the older kind, which are given to
 // the kernel by requests (IORING_OP_PROVIDE_BUFFERS) instead of through shared
 // memory. It is for Linux before 5.19; a BufRing costs less.
@@ -34,7 +55,11 @@ func (g *BufGroup) Selection() Selection { return Selection{Group: g.group} }
 // Provide prepares the request that gives the kernel all buffers, to be submitted
 // once in the beginning, or after Remove has taken all of them back. Requests
 // that select from the group come after its completion, or are linked to it.
+//
+// All means those that are leased as well: their leases end with this call, and
+// cannot be returned any more.
 func (g *BufGroup) Provide(s *SQE) {
+	g.book.endAll()
 	for i := range g.book.bufs {
 		g.book.provided(uint16(i))
 	}

@@ -42,27 +42,6 @@ type BufRing struct {
 	bid0    uint16
 }
 
-// BufRingConfig says what a BufRing is to be like.
-type BufRingConfig struct {
-	Group   uint16 // id of the group, for SQE.SetBufGroup
-	Entries int    // number of buffers, a power of two, at most 32768
-	Size    int    // size of each in bytes, at most 1<<30
-
-	// Flags are the kernel's. With IOU_PBUF_RING_INC (6.12) it fills a buffer bit
-	// by bit, with CQE.BufMore as long as there is room, and large buffers are
-	// not wasted on small messages. Completions must then be passed to Lease in the
-	// order of their coming, because they do not tell where in the buffer they
-	// are. With IOU_PBUF_RING_MMAP (6.4) the descriptors, not the buffers, are in
-	// memory of the kernel, which changes nothing for the program, but that Group
-	// must be less than 2048.
-	Flags PbufFlags
-
-	// MinLeft, with IOU_PBUF_RING_INC, is the room in bytes below which a buffer
-	// is not filled further. 0 fills to the last byte. Newer than Linux 6.18,
-	// some of which have it as well.
-	MinLeft uint32
-}
-
 // NewBufRing registers a group of entries buffers (a power of two, at most
 // 32768) of size bytes each with the ring, all of them available to the
 // kernel. The buffers are memory of their own, outside Go's heap.

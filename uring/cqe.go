@@ -12,14 +12,14 @@ type CQEFlags uint32
 
 // What a completion says beside its result.
 const (
-	IORING_CQE_F_BUFFER        CQEFlags = 1 << 0  // the upper half is a buffer id
-	IORING_CQE_F_MORE          CQEFlags = 1 << 1  // more completions of this request follow
-	IORING_CQE_F_SOCK_NONEMPTY CQEFlags = 1 << 2  // the socket had more to give
-	IORING_CQE_F_NOTIF         CQEFlags = 1 << 3  // a zero-copy send let its memory go
-	IORING_CQE_F_BUF_MORE      CQEFlags = 1 << 4  // the buffer is only partly consumed
-	IORING_CQE_F_SKIP          CQEFlags = 1 << 5  // filler at the end of a mixed ring
-	IORING_CQE_F_32            CQEFlags = 1 << 15 // this completion is 32 bytes long
-	IORING_CQE_F_TSTAMP_HW     CQEFlags = 1 << 16 // a transmit time stamp made by hardware
+	IORING_CQE_F_BUFFER        CQEFlags = 1 << 0  // the upper half is a buffer id (5.7)
+	IORING_CQE_F_MORE          CQEFlags = 1 << 1  // more completions of this request follow (5.13)
+	IORING_CQE_F_SOCK_NONEMPTY CQEFlags = 1 << 2  // the socket had more to give (5.19)
+	IORING_CQE_F_NOTIF         CQEFlags = 1 << 3  // a zero-copy send let its memory go (6.0)
+	IORING_CQE_F_BUF_MORE      CQEFlags = 1 << 4  // the buffer is only partly consumed (6.12)
+	IORING_CQE_F_SKIP          CQEFlags = 1 << 5  // filler at the end of a mixed ring (6.18)
+	IORING_CQE_F_32            CQEFlags = 1 << 15 // this completion is 32 bytes long (6.18)
+	IORING_CQE_F_TSTAMP_HW     CQEFlags = 1 << 16 // a transmit time stamp made by hardware (6.17)
 )
 
 // Positions of the numbers in the upper half of CQEFlags.

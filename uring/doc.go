@@ -121,14 +121,23 @@
 //
 // # Waiting
 //
-// SubmitAndWait is the simple way: it deals with signals and takes a time limit.
-// A loop of one's own enters the ring by
+// There are three levels, and a program uses one of them.
 //
-//   - Enter, which submits, and waits without a time limit if it is asked to;
-//   - EnterNow, which does not wait, and of which Go's scheduler is not told;
-//   - EnterWait, which takes a Wait: a timeout, a deadline by the clock that
-//     SetClock has chosen, a least time to gather completions, a signal mask;
-//   - EnterRegistered, which takes the same from memory shared with the kernel.
+//   - Loops: WaitCompletions submits, waits and yields completions without end;
+//     Completions yields what is there. They leave out fillers, and enter the
+//     ring for completions that do not appear by themselves.
+//   - Calls: Submit and SubmitAndWait enter the ring as often as it takes, deal
+//     with signals, and take a time limit. CompletionQueue.All, Reap and Batches
+//     then deliver what is in the queue, without a system call.
+//   - System calls: SubmissionQueue.Flush and one of the Enter methods, for loops
+//     that count them. Each is io_uring_enter once, and returns its bare error.
+//
+// Of the last there is Enter, which submits, and waits without a time limit if it
+// is asked to; EnterNow, which does not wait, and of which Go's scheduler is not
+// told; EnterTimeout, with a time limit; EnterWait, which takes a Wait: a timeout,
+// a deadline by the clock that SetClock has chosen, a least time to gather
+// completions, a signal mask; and EnterRegistered, which takes the same from
+// memory shared with the kernel.
 //
 // # Threads
 //
@@ -189,4 +198,31 @@
 // flags by New, the features by Ring.Features, the operations by Ring.Probe, and
 // since Linux 6.18 all of it by Query. Op.Info tells what this package knows of
 // an operation.
+//
+// # Where to find what
+//
+//   - Rings: [New], [NewInMemory], [Params], [SetupFlags], [SetupError], [Ring.Resize],
+//     [Ring.Enable], [Ring.RegisterRestrictions].
+//   - Entries: [Ring.SQ], [SubmissionQueue.Next], the Prep methods of [SQE], the
+//     functions that choose the form by type ([Read] to [Accept]), [Ring.SQ128].
+//   - Chains: [Ring.Reserve], [Reservation.Linked], [Reservation.HardLinked].
+//   - Completions: [Ring.CQ], [CQE], [CQE32], [Ring.WaitCompletions]; what is in them:
+//     [ParseRecvmsg], [ControlMessages], [Target.File], [Lease].
+//   - Cancelling: [SQE.PrepCancel] and its like, [Ring.SyncCancel].
+//   - Files: [File], [FD], [Slot], [Target], [Ring.RegisterFiles], [Files].
+//   - Buffers: [Ring.RegisterBuffers], [Buffers], [FixedBuf], [FixedVector]; provided
+//     ones: [Ring.NewBufRing], [BufRing], [Lease], and [BufGroup] for old kernels.
+//   - Waking: [SendMsgRing], [SQE.PrepMsgRing], [Ring.RegisterEventfd],
+//     [CompletionQueue.SetEventfd].
+//   - What the kernel does on its own: [Ring.SetMaxWorkers],
+//     [Ring.SetWorkerAffinity], [Ring.RegisterNAPI], [Ring.SetClock], [Ring.NewRegion].
+//   - What a kernel has: [Ring.Probe], [OpSet], [Ring.Features], [Query], [Op.Info], [Ops],
+//     and the Since methods of flags.
+//   - What has no method of its own: [Ring.Register].
+//
+// # Other operating systems
+//
+// A program that uses this package compiles for all of them. Elsewhere than on
+// Linux New fails, as does whatever else needs the kernel, with an error that is
+// errors.ErrUnsupported; entries can be prepared and completions decoded.
 package uring

@@ -2,6 +2,7 @@ package uring
 
 import (
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -30,4 +31,23 @@ func TestProgramOfTheDocumentation(t *testing.T) {
 		got.WriteString(strings.TrimPrefix(line, "\t"))
 	}
 	require.Equal(t, want, got.String())
+}
+
+// TestLinksOfTheDocumentation: what the package comment refers to exists.
+func TestLinksOfTheDocumentation(t *testing.T) {
+	doc, err := os.ReadFile("doc.go")
+	require.NoError(t, err)
+	names := map[string]bool{}
+	for name := range exported(t, "linux") {
+		kind, rest, _ := strings.Cut(name, " ")
+		if receiver, method, ok := strings.Cut(rest, ") "); kind == "func" && ok {
+			rest = strings.Trim(receiver, "(*") + "." + method
+		}
+		names[rest] = true
+	}
+	links := regexp.MustCompile(`\[([A-Z][\w.]*)\]`).FindAllStringSubmatch(string(doc), -1)
+	require.Greater(t, len(links), 30)
+	for _, link := range links {
+		require.True(t, names[link[1]], link[1])
+	}
 }

@@ -45,6 +45,27 @@ func TestNopsInEveryShape(t *testing.T) {
 	})
 }
 
+// TestInvalidIndex: an entry that the kernel drops, because somebody has written
+// into the array of indexes, is told as one that was not submitted, and the queue
+// goes on with the next.
+func TestInvalidIndex(t *testing.T) {
+	testkit.Watchdog(t, hang)
+	r := newRing(t, 4, Params{})
+	r.sq.array[0] = 4
+	nop(t, r, 1)
+	n, err := r.SubmitAndWait(1, hang)
+	require.ErrorIs(t, err, syscall.EAGAIN)
+	require.Zero(t, n)
+	require.Equal(t, uint32(1), r.SQ().Dropped())
+	nop(t, r, 2)
+	n, err = r.SubmitAndWait(1, hang)
+	require.NoError(t, err)
+	require.Equal(t, 1, n)
+	cqe, ok := r.CQ().Peek()
+	require.True(t, ok)
+	require.Equal(t, uint64(2), cqe.UserData)
+}
+
 // TestQueueFullUntilSubmitted fills the queue of a ring.
 func TestQueueFullUntilSubmitted(t *testing.T) {
 	forShapes(t, func(t *testing.T, s shape) {

@@ -18,9 +18,19 @@ type File struct {
 	flags   SQEFlags // IOSQE_FIXED_FILE for a slot
 }
 
+// NoFile, in place of a descriptor, leaves a slot of the registered file table
+// empty, or empties it.
+const NoFile int32 = -1
+
 // FD returns the File of a descriptor, or with AtCWD, for operations on paths,
-// the working directory.
-func FD(fd int) File { return File{inverse: ^int32(fd)} }
+// the working directory. A number beyond every descriptor is no file, and not
+// another one.
+func FD(fd int) File {
+	if int(int32(fd)) != fd {
+		return File{}
+	}
+	return File{inverse: ^int32(fd)}
+}
 
 // Slot returns the File of a slot of the registered file table, such as the
 // result of an operation that was given ToAnySlot. A slot beyond every table is

@@ -43,6 +43,13 @@ func (f FixedBuf) Slice(i, j int) FixedBuf { return FixedBuf{f.b[i:j], f.index} 
 // that its owner cannot reach what lies behind it.
 func (f FixedBuf) Slice3(i, j, max int) FixedBuf { return FixedBuf{f.b[i:j:max], f.index} }
 
+// checkIndex panics as indexing a slice of n elements does.
+func checkIndex(i, n int) {
+	if i < 0 || i >= n {
+		panic(fmt.Sprintf("uring: slot %d of a table of %d", i, n))
+	}
+}
+
 // FixedVector is a vector whose pieces lie in one registered buffer.
 type FixedVector struct {
 	iov   []Iovec

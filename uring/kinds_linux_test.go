@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -166,6 +167,31 @@ func TestMixedWaitCountsCompletions(t *testing.T) {
 	_, err = r.SubmitAndWait(2, hang)
 	require.NoError(t, err)
 	require.Equal(t, uint32(2), r.CQ().Ready())
+}
+
+// TestMixedWaitSleeps: a wait that asked the kernel for as many slots as it wants
+// completions would find them there at once, again and again.
+func TestMixedWaitSleeps(t *testing.T) {
+	needNop32(t)
+	testkit.Watchdog(t, hang)
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	r := newRing(t, 8, Params{Flags: IORING_SETUP_CQE_MIXED})
+	for i := range uint64(3) {
+		nop32(next(t, r), i, 0, 0)
+	}
+	_, err := r.SubmitAndWait(3, hang)
+	require.NoError(t, err)
+	used := func() time.Duration {
+		var use unix.Rusage
+		require.NoError(t, unix.Getrusage(unix.RUSAGE_THREAD, &use))
+		return time.Duration(use.Utime.Nano() + use.Stime.Nano())
+	}
+	const long = 200 * time.Millisecond
+	before := used()
+	_, err = r.SubmitAndWait(5, long)
+	require.ErrorIs(t, err, os.ErrDeadlineExceeded)
+	require.Less(t, used()-before, long/4, "processor time of a wait for completions that do not come")
 }
 
 // TestLargeCompletionInASmallRing is refused in the completion.
@@ -591,7 +617,7 @@ func polls(t testing.TB, fd int) bool {
 	t.Helper()
 	var st unix.Stat_t
 	require.NoError(t, unix.Fstat(fd, &st))
-	dev := fmt.Sprintf("/sys/dev/block/%d:%d", unix.Major(st.Dev), unix.Minor(st.Dev))
+	dev := fmt.Sprintf("/sys/dev/block/%d:%d", unix.Major(uint64(st.Dev)), unix.Minor(uint64(st.Dev)))
 	for _, path := range []string{dev + "/queue/io_poll", dev + "/../queue/io_poll"} {
 		if text, err := os.ReadFile(path); err == nil {
 			return strings.TrimSpace(string(text)) == "1"

@@ -213,6 +213,18 @@ func (b *bufBook) end(l Lease) (was, free bool) {
 	return true, st.leases == 0 && !st.kernels
 }
 
+// endAll ends all leases there are.
+func (b *bufBook) endAll() {
+	b.free = b.free[:0]
+	for slot := range b.slots {
+		b.slots[slot].gen++
+		b.free = append(b.free, uint32(slot))
+	}
+	for bid := range b.bufs {
+		b.bufs[bid].leases = 0
+	}
+}
+
 // giveBack ends a lease and has a buffer provided again that is free by that.
 func (b *bufBook) giveBack(l Lease) bool {
 	was, free := b.end(l)

@@ -313,6 +313,37 @@ func TestBufGroup(t *testing.T) {
 	require.Zero(t, cqe.Errno(), "all over again")
 }
 
+// TestProvidingEndsLeases: a group that was provided anew while some of its
+// buffers were leased let those leases be returned, so that the kernel had the
+// buffers twice.
+func TestProvidingEndsLeases(t *testing.T) {
+	needKernel(t, Version{5, 7}, "PROVIDE_BUFFERS")
+	testkit.Watchdog(t, hang)
+	r := newRing(t, 4, Params{})
+	g, err := NewBufGroup(5, 2, 8)
+	require.NoError(t, err)
+	near, far := socketPair(t)
+	require.Zero(t, submit1(t, r, g.Provide).Res)
+	write(t, far, "one")
+	old, err := g.Lease(submit1(t, r, func(s *SQE) { Recv(s, FD(near), g.Selection(), 0, 0) }))
+	require.NoError(t, err)
+	require.Equal(t, int32(1), submit1(t, r, g.Remove).Res)
+	require.True(t, old.Valid(), "what is leased stays leased")
+
+	require.Zero(t, submit1(t, r, g.Provide).Res)
+	require.False(t, old.Valid(), "the kernel has the buffer again")
+	require.Equal(t, FillerUserData, submit1(t, r, func(s *SQE) { require.False(t, g.Return(s, old)) }).UserData)
+	require.Equal(t, int32(2), submit1(t, r, g.Remove).Res)
+
+	require.Zero(t, submit1(t, r, g.Provide).Res)
+	write(t, far, "two")
+	l, err := g.Lease(submit1(t, r, func(s *SQE) { Recv(s, FD(near), g.Selection(), 0, 0) }))
+	require.NoError(t, err)
+	require.Equal(t, "two", string(l.Bytes()))
+	require.Zero(t, submit1(t, r, func(s *SQE) { require.True(t, g.Return(s, l)) }).Res)
+	require.Equal(t, int32(2), submit1(t, r, g.Remove).Res, "all are back, each once")
+}
+
 func TestLeasingAllocatesNothing(t *testing.T) {
 	needKernel(t, Version{5, 19}, "PBUF_RING")
 	r := newRing(t, 4, Params{})

@@ -8,12 +8,12 @@ type NopFlags uint32
 
 // What a no-op does all the same.
 const (
-	IORING_NOP_INJECT_RESULT NopFlags = 1 << 0 // complete with SQE.Len as the result
-	IORING_NOP_FILE          NopFlags = 1 << 1 // look the descriptor up
-	IORING_NOP_FIXED_FILE    NopFlags = 1 << 2 // look the registered slot up
-	IORING_NOP_FIXED_BUFFER  NopFlags = 1 << 3 // look the registered buffer up
+	IORING_NOP_INJECT_RESULT NopFlags = 1 << 0 // complete with SQE.Len as the result (6.10)
+	IORING_NOP_FILE          NopFlags = 1 << 1 // look the descriptor up (6.13)
+	IORING_NOP_FIXED_FILE    NopFlags = 1 << 2 // look the registered slot up (6.13)
+	IORING_NOP_FIXED_BUFFER  NopFlags = 1 << 3 // look the registered buffer up (6.13)
 	IORING_NOP_TW            NopFlags = 1 << 4 // complete from task work
-	IORING_NOP_CQE32         NopFlags = 1 << 5 // complete with a 32-byte CQE
+	IORING_NOP_CQE32         NopFlags = 1 << 5 // complete with a 32-byte CQE (6.18)
 )
 
 var nopNames = flagNames{
@@ -49,7 +49,7 @@ const (
 	IORING_POLL_ADD_MULTI        PollFlags = 1 << 0 // keep reporting (5.13)
 	IORING_POLL_UPDATE_EVENTS    PollFlags = 1 << 1 // replace the mask (5.13)
 	IORING_POLL_UPDATE_USER_DATA PollFlags = 1 << 2 // replace the user data (5.13)
-	IORING_POLL_ADD_LEVEL        PollFlags = 1 << 3 // level-triggered
+	IORING_POLL_ADD_LEVEL        PollFlags = 1 << 3 // level-triggered: no kernel takes it, EINVAL
 )
 
 var pollNames = flagNames{
@@ -67,11 +67,11 @@ type TimeoutFlags uint32
 
 // How a timeout is measured, updated and reported.
 const (
-	IORING_TIMEOUT_ABS           TimeoutFlags = 1 << 0 // a point in time, not a duration
-	IORING_TIMEOUT_UPDATE        TimeoutFlags = 1 << 1 // change a timeout
+	IORING_TIMEOUT_ABS           TimeoutFlags = 1 << 0 // a point in time, not a duration (5.5)
+	IORING_TIMEOUT_UPDATE        TimeoutFlags = 1 << 1 // change a timeout (5.11)
 	IORING_TIMEOUT_BOOTTIME      TimeoutFlags = 1 << 2 // the clock that counts suspension (5.15)
 	IORING_TIMEOUT_REALTIME      TimeoutFlags = 1 << 3 // the wall clock (5.15)
-	IORING_LINK_TIMEOUT_UPDATE   TimeoutFlags = 1 << 4 // change a linked timeout
+	IORING_LINK_TIMEOUT_UPDATE   TimeoutFlags = 1 << 4 // change a linked timeout (5.15)
 	IORING_TIMEOUT_ETIME_SUCCESS TimeoutFlags = 1 << 5 // expiry does not break a link (5.16)
 	IORING_TIMEOUT_MULTISHOT     TimeoutFlags = 1 << 6 // expire again and again (6.4)
 	IORING_TIMEOUT_IMMEDIATE_ARG TimeoutFlags = 1 << 7 // the time is in the entry itself (7.1)
@@ -132,7 +132,7 @@ const (
 	IORING_RECVSEND_POLL_FIRST  RecvSendFlags = 1 << 0 // wait before the first try (5.19)
 	IORING_RECV_MULTISHOT       RecvSendFlags = 1 << 1 // keep receiving (6.0)
 	IORING_RECVSEND_FIXED_BUF   RecvSendFlags = 1 << 2 // use a registered buffer (6.0)
-	IORING_SEND_ZC_REPORT_USAGE RecvSendFlags = 1 << 3 // the notification tells if it copied
+	IORING_SEND_ZC_REPORT_USAGE RecvSendFlags = 1 << 3 // the notification tells if it copied (6.2)
 	IORING_RECVSEND_BUNDLE      RecvSendFlags = 1 << 4 // several provided buffers at once (6.10)
 	IORING_SEND_VECTORIZED      RecvSendFlags = 1 << 5 // the address is one of iovecs
 )
@@ -155,8 +155,8 @@ type AcceptFlags uint16
 // How connections are accepted.
 const (
 	IORING_ACCEPT_MULTISHOT  AcceptFlags = 1 << 0 // keep accepting (5.19)
-	IORING_ACCEPT_DONTWAIT   AcceptFlags = 1 << 1 // fail with EAGAIN instead of waiting
-	IORING_ACCEPT_POLL_FIRST AcceptFlags = 1 << 2 // wait before the first try
+	IORING_ACCEPT_DONTWAIT   AcceptFlags = 1 << 1 // fail with EAGAIN instead of waiting (6.10)
+	IORING_ACCEPT_POLL_FIRST AcceptFlags = 1 << 2 // wait before the first try (6.10)
 )
 
 var acceptNames = flagNames{
@@ -173,8 +173,8 @@ type MsgRingFlags uint32
 
 // What happens on the other ring.
 const (
-	IORING_MSG_RING_CQE_SKIP   MsgRingFlags = 1 << 0 // pass a file, but post no completion
-	IORING_MSG_RING_FLAGS_PASS MsgRingFlags = 1 << 1 // SQE.FileIndex is the CQE's flags
+	IORING_MSG_RING_CQE_SKIP   MsgRingFlags = 1 << 0 // pass a file, but post no completion (6.0)
+	IORING_MSG_RING_FLAGS_PASS MsgRingFlags = 1 << 1 // SQE.FileIndex is the CQE's flags (6.3)
 )
 
 var msgRingNames = flagNames{
@@ -190,8 +190,8 @@ type MsgRingCmd uint64
 
 // The commands of IORING_OP_MSG_RING, in SQE.Addr.
 const (
-	IORING_MSG_DATA    MsgRingCmd = 0 // a result and user data
-	IORING_MSG_SEND_FD MsgRingCmd = 1 // a registered file
+	IORING_MSG_DATA    MsgRingCmd = 0 // a result and user data (5.18)
+	IORING_MSG_SEND_FD MsgRingCmd = 1 // a registered file (6.0)
 )
 
 var msgRingCmdNames = []string{"DATA", "SEND_FD"}
@@ -221,7 +221,7 @@ const (
 	SPLICE_F_NONBLOCK    SpliceFlags = 1 << 1
 	SPLICE_F_MORE        SpliceFlags = 1 << 2
 	SPLICE_F_GIFT        SpliceFlags = 1 << 3
-	SPLICE_F_FD_IN_FIXED SpliceFlags = 1 << 31 // the source is a registered slot
+	SPLICE_F_FD_IN_FIXED SpliceFlags = 1 << 31 // the source is a registered slot (5.7)
 )
 
 var spliceNames = flagNames{
@@ -240,7 +240,7 @@ type UringCmdFlags uint32
 
 // How a command takes its memory.
 const (
-	IORING_URING_CMD_FIXED     UringCmdFlags = 1 << 0 // use a registered buffer
+	IORING_URING_CMD_FIXED     UringCmdFlags = 1 << 0 // use a registered buffer (6.1)
 	IORING_URING_CMD_MULTISHOT UringCmdFlags = 1 << 1 // keep completing, from provided buffers (6.18)
 	IORING_URING_CMD_MASK                    = IORING_URING_CMD_FIXED | IORING_URING_CMD_MULTISHOT
 )

@@ -43,38 +43,13 @@ func query[T QueryOpcode | QueryZcrx | QueryScq](op QueryOp) (T, error) {
 	return arg.out, nil
 }
 
-// OpSet is the set of operations that a kernel supports.
-type OpSet struct{ bits [4]uint64 }
-
-// Has reports whether the set contains the operation.
-func (s *OpSet) Has(op Op) bool { return s.bits[op/64]&(1<<(op%64)) != 0 }
-
-func (s *OpSet) add(op Op) { s.bits[op/64] |= 1 << (op % 64) }
-
-// Len returns the number of operations in the set.
-func (s *OpSet) Len() int {
-	n := 0
-	for op := range 256 {
-		if s.Has(Op(op)) {
-			n++
-		}
-	}
-	return n
-}
-
 // Probe returns the operations that the running kernel supports, asking
 // through the ring. Linux 5.6. A restricted ring answers only if its
 // restrictions allow REGISTER_PROBE.
 func (r *Ring) Probe() (OpSet, error) {
 	arg := new(Probe)
-	var set OpSet
 	if _, err := r.Register(IORING_REGISTER_PROBE, unsafe.Pointer(arg), MaxProbeOps); err != nil {
-		return set, err
+		return OpSet{}, err
 	}
-	for _, op := range arg.Ops[:arg.OpsLen] {
-		if op.Flags&IO_URING_OP_SUPPORTED != 0 {
-			set.add(op.Op)
-		}
-	}
-	return set, nil
+	return arg.supported(), nil
 }

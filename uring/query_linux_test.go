@@ -111,3 +111,19 @@ func TestOpSet(t *testing.T) {
 	require.False(t, s.Has(1))
 	require.False(t, s.Has(65))
 }
+
+// TestProbeLeavesOutWhatIsNotMarked: a kernel may list operations that it was
+// built without.
+func TestProbeLeavesOutWhatIsNotMarked(t *testing.T) {
+	p := &Probe{ProbeHeader: ProbeHeader{OpsLen: 3}}
+	for i := range p.Ops {
+		p.Ops[i] = ProbeOp{Op: Op(i), Flags: IO_URING_OP_SUPPORTED}
+	}
+	p.Ops[1].Flags = 0
+	set := p.supported()
+	require.True(t, set.Has(0))
+	require.False(t, set.Has(1))
+	require.True(t, set.Has(2))
+	require.False(t, set.Has(3), "behind the end")
+	require.Equal(t, 2, set.Len())
+}

@@ -94,6 +94,27 @@ func fakeCQ(entries, start, shift uint32) (q *CompletionQueue, post func(userDat
 	}
 }
 
+// TestReapingManyAcrossTheEnd: batches that are copied as memory come in two
+// pieces where the queue begins again, for small completions and large ones.
+func TestReapingManyAcrossTheEnd(t *testing.T) {
+	for shift := range uint32(2) {
+		for before := range uint32(16) {
+			q, post := fakeCQ(16, ^uint32(0)-before, shift)
+			for i := range uint64(14) {
+				post(100 + i)
+			}
+			dst := make([]CQE, 16)
+			require.Equal(t, 12, q.Reap(dst[:12]))
+			require.Equal(t, 2, q.Reap(dst[12:]))
+			for i := range uint64(14) {
+				require.Equal(t, 100+i, dst[i].UserData, "%d before the end", before)
+			}
+			require.Zero(t, q.Ready())
+			require.Equal(t, *q.ktail, *q.khead)
+		}
+	}
+}
+
 func TestCompletionIndexesWrap(t *testing.T) {
 	for shift := range uint32(2) {
 		q, post := fakeCQ(4, ^uint32(0)-5, shift)

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os"
 	"syscall"
-	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -101,14 +100,6 @@ func (g *Region) Close() error {
 		return nil
 	}
 	return os.NewSyscallError("munmap", unix.Munmap(mem))
-}
-
-// SetTimeout bounds the wait by a time from its beginning, or until a point in
-// time of the ring's clock for an enter with IORING_ENTER_ABS_TIMER.
-func (w *RegWait) SetTimeout(d time.Duration) {
-	d = max(d, 0)
-	w.Ts = Timespec{Sec: int64(d / time.Second), Nsec: int64(d % time.Second)}
-	w.Flags |= IORING_REG_WAIT_TS
 }
 
 // EnterRegistered is EnterWait with the element of the ring's region that has

@@ -139,8 +139,8 @@ type CloneFlags uint32
 
 // How buffers are cloned from another ring.
 const (
-	IORING_REGISTER_SRC_REGISTERED CloneFlags = 1 << 0 // the source ring is a registered index
-	IORING_REGISTER_DST_REPLACE    CloneFlags = 1 << 1 // replace what is there
+	IORING_REGISTER_SRC_REGISTERED CloneFlags = 1 << 0 // the source ring is a registered index (6.12)
+	IORING_REGISTER_DST_REPLACE    CloneFlags = 1 << 1 // replace what is there (6.13)
 )
 
 var cloneNames = flagNames{

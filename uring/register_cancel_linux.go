@@ -8,29 +8,16 @@ import (
 	"unsafe"
 )
 
-// CancelTarget says which requests SyncCancel is to cancel.
-type CancelTarget struct {
-	// Flags select by what: user data (none, or IORING_ASYNC_CANCEL_USERDATA
-	// beside others), descriptor (CANCEL_FD, and CANCEL_FD_FIXED if Fd is a
-	// registered slot), operation (CANCEL_OP), or whatever there is
-	// (CANCEL_ANY); several must all hold. CANCEL_ALL means all that are found,
-	// not the first.
-	Flags CancelFlags
-
-	UserData uint64
-	Fd       int
-	Op       Op
-}
-
 // SyncCancel cancels requests and waits until they have ended, which an
 // IORING_OP_ASYNC_CANCEL does not; their completions are posted as usual. A
 // negative timeout waits without bound, and after one that is not it fails with
-// ETIME. Signals are dealt with.
+// ETIME. A signal makes it start over, with the whole timeout.
 //
-// It returns how many were cancelled with CANCEL_ALL or CANCEL_ANY, as far as
-// the kernel tells: it does not count those that it had to wait for. Without
-// them, no request that fits is ENOENT. Linux 6.0; selecting by operation
-// or by user data and something else, 6.6.
+// Success is a nil error, not a number: with CANCEL_ALL or CANCEL_ANY the number
+// is how many were cancelled at once, without those that it had to wait for, and
+// 0 does not mean that there was nothing. Without the two flags it is 0, and no
+// request that fits is ENOENT. Linux 6.0; selecting by operation or by user data
+// and something else, 6.6.
 func (r *Ring) SyncCancel(target CancelTarget, timeout time.Duration) (int, error) {
 	if int64(target.Fd) > math.MaxInt32 || int64(target.Fd) < math.MinInt32 {
 		return 0, fmt.Errorf("uring: cancelling by descriptor %d: %w", target.Fd, syscall.EBADF)

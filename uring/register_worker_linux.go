@@ -40,12 +40,6 @@ func (r *Ring) ClearWorkerAffinity() error {
 	return err
 }
 
-// Clocks that the waits of a ring can be measured by, as in clock_gettime(2).
-const (
-	CLOCK_MONOTONIC = 1 // stands still while the machine is suspended
-	CLOCK_BOOTTIME  = 7 // goes on
-)
-
 // SetClock chooses the clock for the timeouts of waits, CLOCK_MONOTONIC by
 // default; any but the two fails with EINVAL. Requests name their clock
 // themselves. Linux 6.12.

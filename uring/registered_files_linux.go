@@ -11,10 +11,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// NoFile, in place of a descriptor, leaves a slot of the registered file table
-// empty, or empties it.
-const NoFile int32 = -1
-
 // Files is a ring's table of registered files. The kernel holds the files, also
 // after their descriptors have been closed, until their slots are emptied or
 // replaced or the ring ends; requests that are using one then keep it until

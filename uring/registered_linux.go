@@ -75,13 +75,6 @@ func (r *Ring) updateOnce(op RegisterOp, at, n int, data unsafe.Pointer, tags []
 	return r.Register(op, unsafe.Pointer(&up), uint32(unsafe.Sizeof(up)))
 }
 
-// checkIndex panics as indexing a slice of n elements does.
-func checkIndex(i, n int) {
-	if i < 0 || i >= n {
-		panic(fmt.Sprintf("uring: slot %d of a table of %d", i, n))
-	}
-}
-
 func tagsError(what string, tags int) error {
 	return fmt.Errorf("uring: %s: %d tags: want one for each", what, tags)
 }

@@ -24,65 +24,70 @@ var ErrReserved = errors.New("uring: another reservation of the submission queue
 //
 // Until then it is open, and Flush, and so Submit, shows the kernel nothing of
 // it nor of what was taken after it: it cannot be submitted half filled. A queue
-// has one open reservation at a time. The pointer is of no use after the end.
+// has one open reservation at a time. One that has ended has no entries, and
+// ending it again does nothing, also while another is open.
 type Reservation struct {
-	q    *SubmissionQueue
+	q  *SubmissionQueue
+	id uint32
+}
+
+// reserved is the part of a queue that is reserved.
+type reserved struct {
 	from uint32 // position of the first entry
 	next uint32 // position of the first that was not handed out
 	end  uint32 // position behind the last
+	id   uint32 // of the reservation that is open or was the last, from 1 on
 	open bool
 }
 
 // reserve takes n entries and makes them fillers with the given flags.
-func (q *SubmissionQueue) reserve(n int, flags SQEFlags) (*Reservation, error) {
-	v := &q.reservation
+func (q *SubmissionQueue) reserve(n int, flags SQEFlags) (Reservation, error) {
+	s := &q.reserved
 	switch {
 	case n < 1 || n > int(q.Entries()):
-		return nil, fmt.Errorf("uring: reservation of %d entries in a submission queue of %d", n, q.Entries())
-	case v.open:
-		return nil, ErrReserved
+		return Reservation{}, fmt.Errorf("uring: reservation of %d entries in a submission queue of %d", n, q.Entries())
+	case s.open:
+		return Reservation{}, ErrReserved
 	case n > int(q.Space()):
-		return nil, ErrQueueFull
+		return Reservation{}, ErrQueueFull
 	}
-	*v = Reservation{
-		q: q, from: q.tail, next: q.tail, end: q.tail + uint32(n), open: true,
-	}
+	*s = reserved{from: q.tail, next: q.tail, end: q.tail + uint32(n), id: max(s.id+1, 1), open: true}
 	for range n {
 		q.Next().prepFiller(flags)
 	}
-	return v, nil
+	return Reservation{q, s.id}, nil
 }
 
+// left reports whether there are entries left.
+func (v Reservation) left() bool { return v.Len() > 0 }
+
 // take returns the next entry, which there is.
-func (v *Reservation) take() *SQE {
-	sqe := &v.q.sqes[(v.next&v.q.mask)<<v.q.shift]
-	v.next++
+func (v Reservation) take() *SQE {
+	s := &v.q.reserved
+	sqe := &v.q.sqes[(s.next&v.q.mask)<<v.q.shift]
+	s.next++
 	return sqe
 }
 
 // Len returns how many entries are left.
-func (v *Reservation) Len() int { return int(v.end - v.next) }
+func (v Reservation) Len() int {
+	if v.q == nil || v.q.reserved.id != v.id {
+		return 0
+	}
+	return int(v.q.reserved.end - v.q.reserved.next)
+}
 
 // Next returns the next entry, or nil when there is none left. Taking the last
 // one does not end the reservation: fill it, and call Done.
-func (v *Reservation) Next() *SQE {
-	if v.next == v.end {
+func (v Reservation) Next() *SQE {
+	if !v.left() {
 		return nil
 	}
 	return v.take()
 }
 
 // All yields the entries that are left, not linked to each other.
-func (v *Reservation) All() iter.Seq[*SQE] {
-	return func(yield func(*SQE) bool) {
-		for v.next != v.end {
-			if !yield(v.take()) {
-				return
-			}
-		}
-		v.Done()
-	}
-}
+func (v Reservation) All() iter.Seq[*SQE] { return v.chain(0) }
 
 // Linked yields the entries that are left and links them: each starts after the
 // success of the one before, and is cancelled with ECANCELED if that fails.
@@ -91,32 +96,22 @@ func (v *Reservation) All() iter.Seq[*SQE] {
 // succeeds.
 //
 // IOSQE_IO_LINK is set after the body, because preparing an entry clears it.
-func (v *Reservation) Linked() iter.Seq[*SQE] {
-	return func(yield func(*SQE) bool) {
-		for v.next != v.end {
-			sqe := v.take()
-			if !yield(sqe) {
-				return
-			}
-			if v.next != v.end {
-				sqe.Flags |= IOSQE_IO_LINK
-			}
-		}
-		v.Done()
-	}
-}
+func (v Reservation) Linked() iter.Seq[*SQE] { return v.chain(IOSQE_IO_LINK) }
 
 // HardLinked is Linked with IOSQE_IO_HARDLINK: each entry starts after the end of
 // the one before, whatever became of it. Linux 5.5.
-func (v *Reservation) HardLinked() iter.Seq[*SQE] {
+func (v Reservation) HardLinked() iter.Seq[*SQE] { return v.chain(IOSQE_IO_HARDLINK) }
+
+// chain yields the entries that are left and gives all but the last the flag.
+func (v Reservation) chain(link SQEFlags) iter.Seq[*SQE] {
 	return func(yield func(*SQE) bool) {
-		for v.next != v.end {
+		for v.left() {
 			sqe := v.take()
 			if !yield(sqe) {
 				return
 			}
-			if v.next != v.end {
-				sqe.Flags |= IOSQE_IO_HARDLINK
+			if v.left() {
+				sqe.Flags |= link
 			}
 		}
 		v.Done()
@@ -125,4 +120,8 @@ func (v *Reservation) HardLinked() iter.Seq[*SQE] {
 
 // Done ends the reservation: the next Flush shows all of it, and the entries that
 // are left do nothing. Calling it again changes nothing.
-func (v *Reservation) Done() { *v = Reservation{} }
+func (v Reservation) Done() {
+	if v.q != nil && v.q.reserved.id == v.id {
+		v.q.reserved = reserved{id: v.id}
+	}
+}

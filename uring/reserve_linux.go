@@ -9,7 +9,7 @@ package uring
 // (IORING_FEAT_CQE_SKIP), which has a price: a ring that has seen one such
 // entry refuses IOSQE_IO_DRAIN from then on, with EOPNOTSUPP. ReserveAudible
 // is for rings that use it.
-func (r *Ring) Reserve(n int) (*Reservation, error) {
+func (r *Ring) Reserve(n int) (Reservation, error) {
 	var flags SQEFlags
 	if r.params.Features&IORING_FEAT_CQE_SKIP != 0 {
 		flags = IOSQE_CQE_SKIP_SUCCESS
@@ -19,4 +19,4 @@ func (r *Ring) Reserve(n int) (*Reservation, error) {
 
 // ReserveAudible is Reserve with entries that complete if they are not used:
 // CQE.Filler tells.
-func (r *Ring) ReserveAudible(n int) (*Reservation, error) { return r.sq.reserve(n, 0) }
+func (r *Ring) ReserveAudible(n int) (Reservation, error) { return r.sq.reserve(n, 0) }

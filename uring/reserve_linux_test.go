@@ -13,7 +13,7 @@ import (
 )
 
 // reserve waits for room, which the thread of SQPOLL gives back a little late.
-func reserve(t testing.TB, r *Ring, n int) *Reservation {
+func reserve(t testing.TB, r *Ring, n int) Reservation {
 	t.Helper()
 	testkit.Eventually(t, func() bool { return int(r.SQ().Space()) >= n }, "the kernel takes entries")
 	v, err := r.Reserve(n)
@@ -94,7 +94,7 @@ func TestResizeWhileReserved(t *testing.T) {
 // goes on, and a chain ends where its loop was left.
 func TestLinksOfAReservation(t *testing.T) {
 	r := newRing(t, 8, Params{})
-	run := func(chain func(v *Reservation)) map[uint64]syscall.Errno {
+	run := func(chain func(v Reservation)) map[uint64]syscall.Errno {
 		v := reserve(t, r, 6)
 		chain(v)
 		v.Done()
@@ -113,7 +113,7 @@ func TestLinksOfAReservation(t *testing.T) {
 		sqe.UserData = id
 	}
 	const bad, gone = syscall.EBADF, syscall.ECANCELED
-	got := run(func(v *Reservation) {
+	got := run(func(v Reservation) {
 		id := uint64(0)
 		for sqe := range v.Linked() {
 			fill(sqe, id)
@@ -129,7 +129,7 @@ func TestLinksOfAReservation(t *testing.T) {
 		}
 	})
 	assert.Equal(t, map[uint64]syscall.Errno{0: 0, 1: bad, 2: gone, 3: 0, 4: 0}, got, "and the sixth is silent")
-	got = run(func(v *Reservation) {
+	got = run(func(v Reservation) {
 		id := uint64(0)
 		for sqe := range v.HardLinked() {
 			fill(sqe, id)
@@ -181,6 +181,38 @@ func TestSilentFillersEndDraining(t *testing.T) {
 	require.Zero(t, drain())
 	reserve(t, r, 1).Done()
 	require.Equal(t, syscall.EOPNOTSUPP, drain())
+}
+
+// TestUnusedEntriesInEveryShape: of three entries one is used, in rings of all
+// kinds and at every position of the queue, whose slots hold what must not be
+// submitted.
+func TestUnusedEntriesInEveryShape(t *testing.T) {
+	needKernel(t, Version{5, 17}, "CQE_SKIP_SUCCESS")
+	forShapes(t, func(t *testing.T, s shape) {
+		r := newRing(t, 4, Params{Flags: s.flags})
+		for round := range uint64(9) {
+			testkit.Eventually(t, func() bool { return r.SQ().Space() == 4 }, "the kernel takes entries")
+			spoil(r.SQ())
+			v := reserve(t, r, 3)
+			if round%2 == 1 {
+				v.Next() // taken and not filled
+			}
+			sqe := v.Next()
+			sqe.PrepNop()
+			sqe.UserData = round
+			v.Done()
+			nop(t, r, 100+round)
+			n, err := r.SubmitAndWait(2, hang)
+			require.NoError(t, err)
+			require.Equal(t, 4, n)
+			var got []uint64
+			for cqe := range r.CQ().All() {
+				require.Zero(t, cqe.Res)
+				got = append(got, cqe.UserData)
+			}
+			require.Equal(t, []uint64{round, 100 + round}, got)
+		}
+	})
 }
 
 // TestHalfFilledReservationIsNotSubmitted, by whichever way to submit.

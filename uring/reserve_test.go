@@ -162,7 +162,7 @@ func TestChains(t *testing.T) {
 		}
 		return all
 	}
-	reserve := func(n int) *Reservation {
+	reserve := func(n int) Reservation {
 		v, err := q.reserve(n, 0)
 		require.NoError(t, err)
 		return v
@@ -214,6 +214,32 @@ func TestReservationSurvivesAPanic(t *testing.T) {
 	require.Equal(t, 2, v.Len())
 	v.Done()
 	require.Equal(t, uint32(3), q.Flush())
+}
+
+// TestEndedReservationIsHarmless: one that had ended used to be the next one, so
+// that a deferred Done let that be submitted half filled.
+func TestEndedReservationIsHarmless(t *testing.T) {
+	q, _, _ := fakeSQ(8, 0)
+	first, err := q.reserve(2, 0)
+	require.NoError(t, err)
+	first.Done()
+	second, err := q.reserve(3, 0)
+	require.NoError(t, err)
+	require.Zero(t, first.Len())
+	require.Nil(t, first.Next())
+	for range first.Linked() {
+		t.Fatal("it has ended")
+	}
+	first.Done()
+	require.Equal(t, uint32(2), q.Flush(), "the second is still open")
+	require.Equal(t, 3, second.Len())
+	second.Done()
+	require.Equal(t, uint32(5), q.Flush())
+
+	var none Reservation
+	none.Done()
+	require.Nil(t, none.Next())
+	require.Zero(t, none.Len())
 }
 
 func TestBatches(t *testing.T) {

@@ -61,7 +61,7 @@ func (r *Ring) resize(entries, cqEntries uint32, mem []byte) error {
 	if r.closed {
 		return errClosed
 	}
-	if r.sq.reservation.open {
+	if r.sq.reserved.open {
 		return fmt.Errorf("uring: resizing: %w", ErrReserved)
 	}
 	pending := r.sq.Flush()

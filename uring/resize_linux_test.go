@@ -150,3 +150,46 @@ func TestResizeInMemory(t *testing.T) {
 		require.ErrorContains(t, r.Resize(8, 0), "closed")
 	}
 }
+
+// TestTakingOver copies what waits into queues of another size, wherever it lies:
+// kernels of the first releases with resizing get it wrong for large entries.
+func TestTakingOver(t *testing.T) {
+	for shift := range uint32(2) {
+		for start := range uint32(8) {
+			sq := func(entries uint32) *SubmissionQueue {
+				q, _, _ := fakeSQ(entries, start)
+				q.shift, q.sqes = shift, make([]SQE, entries<<shift)
+				return q
+			}
+			before, after := sq(4), sq(8)
+			for i := range uint64(3) {
+				sqe := before.Next()
+				sqe.UserData = i
+				before.sqes[(start+uint32(i))%4<<shift+shift].Addr3 = 10 + i // its second half, if it has one
+			}
+			after.tail = before.tail
+			after.takeOver(before)
+			for i := range uint32(3) {
+				at := (start + i) % 8 << shift
+				require.Equal(t, uint64(i), after.sqes[at].UserData)
+				require.Equal(t, 10+uint64(i), after.sqes[at+shift].Addr3)
+			}
+
+			old, post := fakeCQ(8, start, shift)
+			for i := range uint64(4) {
+				post(i)
+			}
+			small, _ := fakeCQ(4, start, shift)
+			*small.ktail = *old.ktail
+			small.takeOver(old)
+			var dst [5]CQE32
+			require.Equal(t, 4, small.Reap32(dst[:]))
+			for i := range uint64(4) {
+				require.Equal(t, i, dst[i].UserData)
+				if shift > 0 {
+					require.Equal(t, ^i, dst[i].Extra[0])
+				}
+			}
+		}
+	}
+}

@@ -140,9 +140,9 @@ type SQRingFlags uint32
 
 // What the kernel asks of the submitter.
 const (
-	IORING_SQ_NEED_WAKEUP SQRingFlags = 1 << 0 // the SQPOLL thread sleeps
-	IORING_SQ_CQ_OVERFLOW SQRingFlags = 1 << 1 // completions wait outside the full CQ
-	IORING_SQ_TASKRUN     SQRingFlags = 1 << 2 // completion work waits for an enter
+	IORING_SQ_NEED_WAKEUP SQRingFlags = 1 << 0 // the SQPOLL thread sleeps (5.1)
+	IORING_SQ_CQ_OVERFLOW SQRingFlags = 1 << 1 // completions wait outside the full CQ (5.8)
+	IORING_SQ_TASKRUN     SQRingFlags = 1 << 2 // completion work waits for an enter (5.19)
 )
 
 var sqRingNames = flagNames{

@@ -2,7 +2,6 @@ package uring
 
 import (
 	"fmt"
-	"math/bits"
 	"os"
 	"strings"
 	"syscall"
@@ -79,7 +78,8 @@ func explainAttach(p Params) (cause, remedy string) {
 		"put the descriptor of an open ring into Params.WqFd"
 }
 
-const seccompRemedy = "allow io_uring_setup, io_uring_enter and io_uring_register in the container's seccomp profile"
+const seccompRemedy = "allow io_uring_setup, io_uring_enter and io_uring_register in the seccomp profile " +
+	"(docker run --security-opt seccomp=FILE, Kubernetes securityContext.seccompProfile, systemd SystemCallFilter=)"
 
 // explainDenied tells the ways of forbidding io_uring apart: the sysctl, a
 // seccomp filter, a security module.
@@ -87,7 +87,7 @@ func (s system) explainDenied(p Params) (cause, remedy string) {
 	switch s.word(disabledSysctl) {
 	case "2":
 		return "the sysctl kernel.io_uring_disabled is 2: io_uring is off for every process",
-			"set it to 0 (sysctl -w kernel.io_uring_disabled=0), or to 1 and use kernel.io_uring_group"
+			"set it to 0 (sysctl -w kernel.io_uring_disabled=0, and in a file of /etc/sysctl.d to keep it so), or to 1 and use kernel.io_uring_group"
 	case "1":
 		const cause = "the sysctl kernel.io_uring_disabled is 1 and the process has no CAP_SYS_ADMIN"
 		group := s.word(groupSysctl)
@@ -203,14 +203,6 @@ var flagConflicts = []flagConflict{
 		"SQ_AFF most likely names a processor that this process may not use",
 		"put the number of an allowed processor into Params.SqThreadCPU",
 	},
-}
-
-// roundUp returns the power of two that the kernel makes of a size.
-func roundUp(n uint32) uint32 {
-	if n == 0 {
-		return 0
-	}
-	return 1 << bits.Len32(n-1)
 }
 
 // filtered reports whether the process runs under a seccomp filter.

@@ -31,8 +31,9 @@ type SubmissionQueue struct {
 	// handed out by Next, published those that Flush has shown to the kernel.
 	head, tail, published uint32
 
-	// reservation is the one that is open, if any: Flush shows nothing of it.
-	reservation Reservation
+	// reserved is what a reservation has taken, if one is open: Flush shows
+	// nothing of it.
+	reserved reserved
 }
 
 // Entries returns the capacity of the queue, a power of two, and 0 once the
@@ -89,8 +90,8 @@ func (q *SubmissionQueue) Flush() uint32 {
 
 // ready returns the position behind the last entry that may be shown.
 func (q *SubmissionQueue) ready() uint32 {
-	if q.reservation.open {
-		return q.reservation.from
+	if q.reserved.open {
+		return q.reserved.from
 	}
 	return q.tail
 }

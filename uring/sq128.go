@@ -13,10 +13,12 @@ type SubmissionQueue128 struct{ *SubmissionQueue }
 // SubmissionQueue.Next holds.
 //
 // In a ring of mixed sizes an entry of 128 bytes takes the room of two, and two
-// that lie next to each other: at the end of the queue a NOP without completion
-// may come before it. That NOP ends a chain of linked entries, so reserve room
-// (Space) for the whole chain before its first entry, or do not let chains
-// include such entries. Only NOP128 and URING_CMD128 have that size there.
+// that lie next to each other: at the end of the queue a filler may come before
+// it (see FillerUserData), which completes silently unless it fails or is
+// cancelled. The filler ends a chain of linked entries, so that in a chain only
+// the first entry can be of 128 bytes for certain; and the ring refuses
+// IOSQE_IO_DRAIN after it, as it does after Reserve. Only NOP128 and URING_CMD128
+// have that size there.
 func (q SubmissionQueue128) Next() *SQE128 {
 	if q.mixed {
 		return q.nextPair()
@@ -36,9 +38,7 @@ func (q *SubmissionQueue) nextPair() *SQE128 {
 		return nil
 	}
 	if atEnd {
-		filler := q.Next()
-		filler.PrepNop()
-		filler.Flags = IOSQE_CQE_SKIP_SUCCESS
+		q.Next().prepFiller(IOSQE_CQE_SKIP_SUCCESS)
 	}
 	sqe := (*SQE128)(unsafe.Pointer(&q.sqes[q.tail&q.mask]))
 	sqe.Extra = [64]byte{}

@@ -31,7 +31,9 @@ func TestEntriesOfMixedSizes(t *testing.T) {
 		used := uint32(2)
 		if at == q.mask {
 			used = 3
-			require.Equal(t, SQE{Opcode: IORING_OP_NOP, Fd: -1, Flags: IOSQE_CQE_SKIP_SUCCESS}, q.sqes[at])
+			require.Equal(t, SQE{
+				Opcode: IORING_OP_NOP, Fd: -1, Flags: IOSQE_CQE_SKIP_SUCCESS, UserData: FillerUserData,
+			}, q.sqes[at], "it completes if it is refused or cancelled, and then nobody takes it for a request of his own")
 			at = 0
 		}
 		require.Equal(t, space-used, q.Space())
@@ -47,6 +49,18 @@ func TestEntriesOfMixedSizes(t *testing.T) {
 	require.NotNil(t, q.Next())
 	require.Nil(t, q.Next())
 	require.Nil(t, wide.Next())
+
+	tight, khead, _ := fakeSQ(4, 3)
+	tight.mixed = true
+	for range 2 {
+		tight.Next().PrepNop()
+	}
+	*khead = 3
+	tight.tail, tight.head = 3+4, 3+2 // one slot at the end and one at the beginning
+	*khead = 3 + 2
+	require.Equal(t, uint32(2), tight.Space())
+	require.Nil(t, SubmissionQueue128{tight}.Next(), "two that do not lie next to each other")
+	require.Equal(t, uint32(2), tight.Space(), "nothing was taken")
 
 	one, _, _ := fakeSQ(1, 0)
 	one.mixed = true

@@ -244,6 +244,9 @@ func TestFile(t *testing.T) {
 		assert.Equal(t, c.text, c.f.String())
 	}
 	assert.NotEqual(t, FD(7), Slot(7))
+	if huge := math.MaxInt; huge > math.MaxInt32 {
+		assert.Equal(t, File{}, FD(math.MinInt), "its lower half is that of descriptor 0")
+	}
 }
 
 func TestTarget(t *testing.T) {

@@ -79,8 +79,10 @@ func TestWaitDeadline(t *testing.T) {
 			w.SetDeadline(now(t, clock))
 			require.Equal(t, syscall.ETIME, enterWait(r, 1, 0, &w), "in the past")
 		}
-		w.SetTimeout(time.Millisecond)
+		start := time.Now()
+		w.SetTimeout(3 * time.Millisecond)
 		require.Equal(t, syscall.ETIME, enterWait(r, 1, 0, &w), "a timeout again")
+		require.GreaterOrEqual(t, time.Since(start), 3*time.Millisecond, "and not a deadline long ago")
 		require.ErrorIs(t, r.SetClock(unix.CLOCK_REALTIME), syscall.EINVAL)
 		require.ErrorContains(t, r.SetClock(unix.CLOCK_REALTIME), "CLOCK_MONOTONIC or CLOCK_BOOTTIME")
 	})

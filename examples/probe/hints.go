@@ -33,7 +33,8 @@ func (r *Report) hints() []Hint {
 		}
 		hints = append(hints, Hint{do, fmt.Sprintf("it is %d, and each connection takes one", f.Soft)})
 	}
-	if m := r.Limits.LockedMemory; m != nil && m.Soft >= 0 && m.Soft < muchLock {
+	free := r.Forbidden.Lock != nil && *r.Forbidden.Lock // nothing is counted then
+	if m := r.Limits.LockedMemory; m != nil && m.Soft >= 0 && m.Soft < muchLock && !free {
 		hints = append(hints, Hint{
 			"raise the limit of locked memory (ulimit -l, systemd LimitMEMLOCK=, docker --ulimit memlock=-1)",
 			fmt.Sprintf("it is %s, and without CAP_IPC_LOCK registered buffers count against it, before Linux 5.12 rings as well", size(m.Soft)),

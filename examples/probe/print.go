@@ -37,7 +37,7 @@ func (r *Report) print(w io.Writer, verbose bool) {
 	if text := r.Forbidden.text(); text != "" {
 		item(w, "rules", text)
 	}
-	item(w, "limits", r.Limits.text())
+	item(w, "limits", r.Limits.text(r.Forbidden.Lock))
 	if r.Kernel != nil {
 		r.Kernel.print(w, verbose)
 	}
@@ -70,13 +70,16 @@ func (rules Rules) text() string {
 	return strings.Join(parts, "; ")
 }
 
-func (l Limits) text() string {
+func (l Limits) text(lock *bool) string {
 	text := fmt.Sprintf("%d submission and %d completion entries per ring", l.SubmissionEntries, l.CompletionEntries)
 	if f := l.OpenFiles; f != nil {
 		text += fmt.Sprintf("; %s open files (at most %s)", count(f.Soft), count(f.Hard))
 	}
 	if m := l.LockedMemory; m != nil {
 		text += fmt.Sprintf("; %s of locked memory (at most %s)", size(m.Soft), size(m.Hard))
+	}
+	if lock != nil && *lock {
+		text += ", which does not bind this process, as it has CAP_IPC_LOCK"
 	}
 	return text
 }

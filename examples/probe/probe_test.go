@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io/fs"
 	"runtime"
 	"strings"
@@ -128,6 +129,18 @@ func TestWithoutRing(t *testing.T) {
 	} {
 		require.Contains(t, text, want)
 	}
+}
+
+// TestLockedMemoryThatDoesNotBind: nobody is told to raise a limit that does not
+// hold for the process.
+func TestLockedMemoryThatDoesNotBind(t *testing.T) {
+	yes := true
+	r := &Report{Limits: Limits{LockedMemory: &Limit{65536, 65536}}, Ring: Ring{Allowed: true}}
+	require.Contains(t, fmt.Sprint(r.hints()), "raise the limit of locked memory")
+	r.Forbidden.Lock = &yes
+	require.NotContains(t, fmt.Sprint(r.hints()), "locked memory")
+	require.Contains(t, r.Limits.text(&yes), "does not bind this process")
+	require.NotContains(t, r.Limits.text(nil), "does not bind")
 }
 
 // TestOldKernel is the report of a kernel that cannot be asked for everything.

@@ -42,6 +42,7 @@ type Rules struct {
 	Group    *int   `json:"ioUringGroup,omitempty"`    // sysctl kernel.io_uring_group, -1 for none
 	Seccomp  string `json:"seccomp,omitempty"`         // "off", "strict" or "filter"
 	Admin    *bool  `json:"capSysAdmin,omitempty"`     // the process has CAP_SYS_ADMIN
+	Lock     *bool  `json:"capIpcLock,omitempty"`      // the process has CAP_IPC_LOCK
 }
 
 // Limits are those of the process, and of every ring.

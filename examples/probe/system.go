@@ -26,8 +26,11 @@ func readNumber(path string) *int {
 	return &n
 }
 
-// capSysAdmin is the number of the capability.
-const capSysAdmin = 21
+// The numbers of capabilities.
+const (
+	capIPCLock  = 14
+	capSysAdmin = 21
+)
 
 func readRules() Rules {
 	rules := Rules{
@@ -42,8 +45,8 @@ func readRules() Rules {
 			rules.Seccomp = map[string]string{"0": "off", "1": "strict", "2": "filter"}[value]
 		case "CapEff":
 			if caps, err := strconv.ParseUint(value, 16, 64); err == nil {
-				admin := caps&(1<<capSysAdmin) != 0
-				rules.Admin = &admin
+				admin, lock := caps&(1<<capSysAdmin) != 0, caps&(1<<capIPCLock) != 0
+				rules.Admin, rules.Lock = &admin, &lock
 			}
 		}
 	}

@@ -5,6 +5,36 @@ import (
 	"fmt"
 )
 
+// OpSet is the set of operations that a kernel supports.
+type OpSet struct{ bits [4]uint64 }
+
+// Has reports whether the set contains the operation.
+func (s *OpSet) Has(op Op) bool { return s.bits[op/64]&(1<<(op%64)) != 0 }
+
+func (s *OpSet) add(op Op) { s.bits[op/64] |= 1 << (op % 64) }
+
+// Len returns the number of operations in the set.
+func (s *OpSet) Len() int {
+	n := 0
+	for op := range 256 {
+		if s.Has(Op(op)) {
+			n++
+		}
+	}
+	return n
+}
+
+// supported returns the operations that a kernel has marked.
+func (p *Probe) supported() OpSet {
+	var set OpSet
+	for _, op := range p.Ops[:p.OpsLen] {
+		if op.Flags&IO_URING_OP_SUPPORTED != 0 {
+			set.add(op.Op)
+		}
+	}
+	return set
+}
+
 // UnsupportedError says that the running kernel lacks an operation. It is
 // errors.ErrUnsupported to errors.Is.
 type UnsupportedError struct {
