@@ -31,6 +31,12 @@ type conductor struct {
 	// loop.
 	leader *Waiter
 	roused bool
+
+	// late says that the sleeping leader may be yet to submit: he has counted
+	// the entries before he went to sleep, and the count would cut a chain that
+	// has been prepared since. helped says that somebody else has submitted
+	// meanwhile. They belong to who has the loop, too.
+	late, helped bool
 }
 
 // The states of the role.
@@ -99,22 +105,29 @@ func (c *conductor) submit(d *Driver) bool {
 // later.
 func (c *conductor) submitBorrowed(d *Driver) (needy bool) {
 	l := &d.loop
+	if c.late && !c.helped && l.ring.Pending() == 0 {
+		c.late = false // he has submitted: nobody else can have
+	}
+	l.chainsWait = c.late
 	l.gather()
 	unaware := !c.rouse(d)
 	l.enter()
+	c.helped = true
 	return l.needy() || unaware
 }
 
 // rouse makes sure that the sleeping leader learns of his completion. One that
 // the kernel has posted wakes him by itself, but gathering can complete an
 // operation, too: one whose cancellation had been decided but not queued when
-// the kernel completed it, or one that was cancelled before it was submitted.
+// the kernel completed it, or one that was cancelled before it was submitted. A
+// chain that only he can prepare wakes him as well.
 // It reports false if there was no entry free for what it takes.
 func (c *conductor) rouse(d *Driver) bool {
-	if c.leader == nil || len(c.leader.done) == 0 || c.roused {
+	wanted := c.leader != nil && len(c.leader.done) > 0 || d.loop.chainWaits && c.late
+	if !wanted || c.roused {
 		return true
 	}
-	sqe := d.ring.Next()
+	sqe := d.loop.next()
 	if sqe == nil {
 		return false
 	}
@@ -174,25 +187,35 @@ func (c *conductor) lead(d *Driver, w *Waiter) Completion {
 // behalf of the goroutine that waits for w.
 func (c *conductor) sleep(d *Driver, w *Waiter) {
 	l := &d.loop
+	if l.unsent.len() > 0 {
+		// Chains are submitted by who has the loop, so that it is seen how
+		// much of them the kernel has taken before anybody submits more.
+		l.enter()
+		if l.unsent.len() > 0 {
+			l.backOff()
+			return
+		}
+	}
 	pending := l.ring.Flush()
 	needy := l.needy()
 	c.leader, c.roused = w, false
+	c.late, c.helped = pending > 0, false
 	c.role.Store(sleeping)
 	if needy {
 		c.poke(d) // what takes time is not the leader's business
 	}
 	if l.queued() {
-		c.wake()
+		c.wake(d)
 		return
 	}
 	_, errno := l.ring.Wait(pending, -1)
-	c.wake()
+	c.wake(d)
 	l.slept(errno)
 	l.backOff()
 }
 
 // wake makes a leader that has slept have the loop again.
-func (c *conductor) wake() {
+func (c *conductor) wake(d *Driver) {
 	for tries := 0; !c.role.CompareAndSwap(sleeping, leading); tries++ {
 		// Borrowed for as long as a submission takes.
 		if tries < 100 {
@@ -201,6 +224,7 @@ func (c *conductor) wake() {
 			time.Sleep(20 * time.Microsecond)
 		}
 	}
+	c.late, d.loop.chainsWait = false, false
 }
 
 // leave gives up the lead.

@@ -231,29 +231,31 @@ func (d *Driver) Submit(ctx context.Context, op *Op) error {
 // and leaves it to Await to see that it is submitted, which must follow. In
 // between, the operation can be cancelled.
 func (d *Driver) Enqueue(ctx context.Context, op *Op) error {
-	waited, err := d.class(op).acquire(ctx, d.closed)
+	if err := d.admit(ctx, d.class(op)); err != nil {
+		return err
+	}
+	op.begin(nil)
+	d.submitted.push(op)
+	return nil
+}
+
+// admit takes a place of a class for something to submit.
+func (d *Driver) admit(ctx context.Context, class *admission) error {
+	waited, err := class.acquire(ctx, d.closed)
 	if waited {
 		d.stats.admissionWaits.Inc()
 	}
 	// The driver ends only when it sees closing and then no admitted
 	// operation: either it waits for this one or this sees closing.
 	if err == nil && d.closing.Load() {
-		d.class(op).release()
+		class.release()
 		err = ErrClosed
 	}
 	if err != nil {
 		// The place given up may be what a closing driver waits for.
 		d.conductor.kick(d)
-		return err
 	}
-	if op.state.Load() != stateIdle {
-		panic("driver: Submit of an Op that is already under way")
-	}
-	op.place, op.cancelSeen, op.cancelDelay, op.resubmits = placeQueued, false, 0, 0
-	// From here on it can be cancelled, even before the driver has seen it.
-	op.state.Store(stateActive)
-	d.submitted.push(op)
-	return nil
+	return err
 }
 
 // Await waits for the completion of an operation that was enqueued and has w

@@ -185,7 +185,7 @@ func (r *fakeRing) Reap(dst []uring.CQE) int {
 	return n
 }
 
-func (r *fakeRing) Info() driver.Info { return driver.Info{} }
+func (r *fakeRing) Info() driver.Info { return driver.Info{SQEntries: uint32(len(r.sqes))} }
 
 func (r *fakeRing) Close() error {
 	close(r.thenClosed)

@@ -51,6 +51,7 @@ type Op struct {
 	resubmits   int           // how often it came back cancelled by nobody
 	ud          uint64        // user data while in the table
 	call        func()        // run this instead of submitting anything
+	chain       *chain        // which it is a member of
 	// final is the terminal completion while it waits for cancelSeen.
 	final Completion
 }
@@ -71,7 +72,19 @@ const (
 	placeQueued place = iota // not seen by the driver yet, or waiting for a free entry
 	placeKernel              // in the table, a completion will come
 	placeHeld                // completed, but a canceller is about to queue it
+	placeDone                // completed, but not all of its chain is
 )
+
+// begin makes the Op one that is under way; ch may be nil.
+func (op *Op) begin(ch *chain) {
+	if op.state.Load() != stateIdle {
+		panic("driver: Submit of an Op that is already under way")
+	}
+	op.place, op.cancelSeen, op.cancelDelay, op.resubmits = placeQueued, false, 0, 0
+	op.chain = ch
+	// From here on it can be cancelled, even before the driver has seen it.
+	op.state.Store(stateActive)
+}
 
 // Active reports whether the operation is under way: submitted, and its
 // terminal completion not yet delivered.
