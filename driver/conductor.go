@@ -204,7 +204,7 @@ func (c *conductor) sleep(d *Driver, w *Waiter) {
 	if needy {
 		c.poke(d) // what takes time is not the leader's business
 	}
-	if l.queued() {
+	if l.queued() || len(w.done) > 0 {
 		c.wake(d)
 		return
 	}

@@ -262,6 +262,34 @@ func (d *Driver) admit(ctx context.Context, class *admission) error {
 // as its sink. The caller may find itself driving the ring meanwhile.
 func (d *Driver) Await(w *Waiter) Completion { return d.conductor.await(d, w) }
 
+// Interrupt is w.Wake for an Await that is under way, or will be: its caller may
+// be asleep in the kernel. Sinks need only w.Wake.
+func (d *Driver) Interrupt(w *Waiter) {
+	w.Wake()
+	d.conductor.kick(d)
+}
+
+// InFlight returns the number of operations under way.
+func (d *Driver) InFlight() int64 { return d.finite.used.Load() + d.waiting.used.Load() }
+
+// Use calls f with the ring, for registering something with it: that may be
+// done while it is driven. It fails with ErrClosed once the driver has ended,
+// and with errors.ErrUnsupported on a ring that is not the kernel's.
+func (d *Driver) Use(f func(*uring.Ring) error) error {
+	k, ok := d.ring.(interface{ kernel() *uring.Ring })
+	if !ok {
+		return fmt.Errorf("driver: registering with a ring that is not the kernel's: %w", errors.ErrUnsupported)
+	}
+	// Pairs with the end of the driver, which stores over and then waits for
+	// visitors.
+	d.visitors.Inc()
+	defer d.visitors.Dec()
+	if d.conductor.role.Load() == over {
+		return ErrClosed
+	}
+	return f(k.kernel())
+}
+
 // Cancel asks for an operation to end early. It reports whether the operation
 // was still under way and not yet being cancelled. Whatever it returns, the
 // terminal completion is the truth: ECANCELED, or the result if that won.

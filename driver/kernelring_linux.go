@@ -145,6 +145,7 @@ func (k *kernelRing) restrict() error {
 	return nil
 }
 
+func (k *kernelRing) kernel() *uring.Ring      { return k.ring }
 func (k *kernelRing) Next() *uring.SQE         { return k.ring.SQ().Next() }
 func (k *kernelRing) Pending() uint32          { return k.ring.SQ().Pending() }
 func (k *kernelRing) Flags() uring.SQRingFlags { return k.ring.SQ().Flags() }

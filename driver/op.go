@@ -128,6 +128,16 @@ func (w *Waiter) Complete(_ *Op, c Completion) {
 	}
 }
 
+// Wake makes the wait for the next completion, or the one under way, return a
+// Completion that is zero, unless there is something to return already. A sink
+// that passes completions on in another way uses it.
+func (w *Waiter) Wake() {
+	select {
+	case w.done <- Completion{}:
+	default:
+	}
+}
+
 // Done returns the channel on which the terminal completion arrives, once for
 // each operation.
 func (w *Waiter) Done() <-chan Completion { return w.done }

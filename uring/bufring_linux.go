@@ -41,11 +41,21 @@ type BufRing struct {
 // 32768) of size bytes each with the ring, all of them available to the
 // kernel. The buffers are memory of their own, outside Go's heap.
 func NewBufRing(r *Ring, group uint16, entries, size int) (*BufRing, error) {
+	return NewBufRingPart(r, group, entries, size, entries)
+}
+
+// NewBufRingPart is NewBufRing with only the first filled buffers available to
+// the kernel. The others, whose memory costs nothing before it is used, can be
+// added later, with Add.
+func NewBufRingPart(r *Ring, group uint16, entries, size, filled int) (*BufRing, error) {
 	if entries < 1 || entries > 1<<15 || bits.OnesCount(uint(entries)) != 1 {
 		return nil, fmt.Errorf("uring: buffer ring of %d entries: want a power of two up to 32768", entries)
 	}
 	if size < 1 || size > 1<<30 || size > math.MaxInt/entries {
 		return nil, fmt.Errorf("uring: buffer ring of %d buffers of %d bytes: want 1 to 1<<30 bytes each", entries, size)
+	}
+	if filled < 0 || filled > entries {
+		return nil, fmt.Errorf("uring: buffer ring with %d of %d buffers filled: want 0 to all", filled, entries)
 	}
 	b := &BufRing{ring: r, group: group, size: size, mask: uint16(entries - 1)}
 	var err error
@@ -58,7 +68,7 @@ func NewBufRing(r *Ring, group uint16, entries, size int) (*BufRing, error) {
 	}
 	b.ents = unsafe.Slice((*Buf)(unsafe.Pointer(&b.mem[0])), entries)
 	b.bidTail = word(b.mem, uint32(unsafe.Offsetof(Buf{}.Bid)))
-	for bid := range entries {
+	for bid := range filled {
 		b.put(uint16(bid))
 	}
 	b.Commit()
@@ -110,8 +120,8 @@ func (b *BufRing) put(bid uint16) {
 }
 
 // Add queues a buffer to be given back to the kernel by the next Commit, after
-// all that were added before. Only a buffer that a completion has named may be
-// added, and once: of one that the kernel still has it would believe that it has
+// all that were added before. Only a buffer that a completion has named, or that
+// was not filled in at first, may be added, and once: of one that the kernel still has it would believe that it has
 // two, and fill the same memory for two requests.
 func (b *BufRing) Add(bid uint16) { b.put(bid) }
 
