@@ -36,6 +36,10 @@ type Request struct {
 	// OwnsFD says that a successful result is a new descriptor. It is closed
 	// if nobody takes it.
 	OwnsFD bool
+
+	// On is the shard that must do it, because it uses what is registered
+	// there; nil for any.
+	On *Shard
 }
 
 // Completion is an operation under way, and then its result.
@@ -69,10 +73,15 @@ func Submit[T any](ctx context.Context, rt *Runtime, operation Operation[T]) (*C
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	c := &Completion[T]{operation: operation, driver: rt.Pick(), done: make(chan struct{})}
+	c := &Completion[T]{operation: operation, done: make(chan struct{})}
 	if err := operation.Prepare(&c.req); err != nil {
 		return nil, err
 	}
+	shard, err := rt.home(&c.req)
+	if err != nil {
+		return nil, err
+	}
+	c.driver = shard.driver
 	c.req.Sink = c
 	if err := c.driver.Submit(ctx, &c.req.Op); err != nil {
 		if errors.Is(err, driver.ErrClosed) {

@@ -3,6 +3,7 @@ package proactor
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/yamanote-go/yamanote/driver"
@@ -57,6 +58,10 @@ type Config struct {
 	// A descriptor stays on one shard for life.
 	Shards int
 
+	// Placement says which shard gets a new descriptor of packages net and
+	// file; default RoundRobin.
+	Placement Placement
+
 	// SQEntries, CQEntries and MaxInFlight size each ring; see driver.Config.
 	SQEntries   uint32
 	CQEntries   uint32
@@ -109,7 +114,7 @@ func (c Config) driver() driver.Config {
 		SQEntries:   c.SQEntries,
 		CQEntries:   c.CQEntries,
 		MaxInFlight: c.MaxInFlight,
-		Allow:       append(append([]uring.Op{}, allowed...), c.Extra...),
+		Allow:       slices.Concat(allowed, allowedRegistered, c.Extra),
 		Without:     c.Without,
 	}
 }

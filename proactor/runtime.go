@@ -31,8 +31,9 @@ var (
 type Runtime struct {
 	cfg     Config
 	drivers []*driver.Driver // none on the standard library
+	shards  []*Shard         // one for each driver
 	reason  error            // why there are none
-	next    atomic.Uint32    // the shard that Pick returns next
+	next    atomic.Uint32    // the shard whose turn it is
 	closed  atomic.Bool
 }
 
@@ -61,6 +62,9 @@ func New(cfg Config) (*Runtime, error) {
 		}
 		rt.drivers, rt.reason = nil, err
 		return rt, nil
+	}
+	for i, d := range rt.drivers {
+		rt.shards = append(rt.shards, &Shard{rt: rt, index: i, driver: d})
 	}
 	return rt, nil
 }
@@ -111,14 +115,9 @@ func ShutdownDefault(ctx context.Context) error {
 // HasRing reports whether the Runtime has a ring.
 func (rt *Runtime) HasRing() bool { return len(rt.drivers) > 0 }
 
-// Pick returns the driver of the next shard in turn, for a new descriptor to
-// stay with. The Runtime must have a ring.
-func (rt *Runtime) Pick() *driver.Driver {
-	if len(rt.drivers) == 1 {
-		return rt.drivers[0]
-	}
-	return rt.drivers[int(rt.next.Inc()-1)%len(rt.drivers)]
-}
+// Pick returns the driver of the next shard by Config.Placement, for a new
+// descriptor to stay with. The Runtime must have a ring.
+func (rt *Runtime) Pick() *driver.Driver { return rt.pick().driver }
 
 // Shutdown ends the Runtime: new operations are refused, those under way are
 // cancelled, and when the last has completed the rings are closed. If ctx ends
@@ -140,6 +139,9 @@ func (rt *Runtime) closeDrivers(ctx context.Context) error {
 		wg.Go(func() { errs[i] = d.Shutdown(ctx) })
 	}
 	wg.Wait()
+	for _, s := range rt.shards {
+		s.release()
+	}
 	return errors.Join(errs...)
 }
 

@@ -26,6 +26,7 @@ func (s *Sockaddr) SetUnix(string) error                             { return er
 func (s *Sockaddr) TCPAddr() *net.TCPAddr                            { return nil }
 func (s *Sockaddr) UnixAddr(string) *net.UnixAddr                    { return nil }
 func PrepAccept(*uring.SQE, int, *Sockaddr)                          {}
+func PrepAcceptMultishot(*uring.SQE, int)                            {}
 func PrepConnect(*uring.SQE, int, *Sockaddr)                         {}
 func PrepOpenat(*uring.SQE, int, []byte, int, uint32)                {}
 func PathBytes(string) ([]byte, error)                               { return nil, errors.ErrUnsupported }
