@@ -68,6 +68,10 @@ type Config struct {
 	// driver itself needs; any other fails with EACCES. Nil allows all.
 	Allow []uring.Op
 
+	// AllowRegister lists registrations that the ring shall accept by way of
+	// Driver.Use, besides probes and buffer rings. It matters only with Allow.
+	AllowRegister []uring.RegisterOp
+
 	// Without switches off features that the kernel may have, as if it had
 	// not: for tests and emergencies.
 	Without Features

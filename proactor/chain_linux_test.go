@@ -355,12 +355,12 @@ func TestChainRefused(t *testing.T) {
 	require.ErrorContains(t, err, "operation 1 of the chain")
 
 	c = proactor.NewChain()
-	proactor.Then(c, proactor.On(rt.Shard(0), proactor.Operation[struct{}](proactor.Nop{})))
-	proactor.Then(c, proactor.On(rt.Shard(1), proactor.Operation[struct{}](proactor.Nop{})))
+	proactor.Then(c, proactor.On(rt.Shard(0), proactor.Nop{}))
+	proactor.Then(c, proactor.On(rt.Shard(1), proactor.Nop{}))
 	require.ErrorContains(t, c.Do(t.Context(), rt), "one chain runs on one shard")
 
 	c = proactor.NewChain()
-	proactor.Then(c, proactor.On(other.Shard(0), proactor.Operation[struct{}](proactor.Nop{})))
+	proactor.Then(c, proactor.On(other.Shard(0), proactor.Nop{}))
 	require.ErrorContains(t, c.Do(t.Context(), rt), "another Runtime")
 	require.False(t, errors.Is(c.Do(t.Context(), other), os.ErrInvalid))
 }

@@ -67,6 +67,17 @@ type Config struct {
 	CQEntries   uint32
 	MaxInFlight int
 
+	// DirectFiles is the number of slots for registered files that each shard
+	// has, DirectFile; default none, at most 65536. It needs Linux 5.19.
+	DirectFiles int
+
+	// Arenas is the number of arenas of registered memory that each shard can
+	// have, see Shard.NewArena; default none, at most 1024. It needs Linux 5.19.
+	Arenas int
+
+	// Personalities allows Shard.NewPersonality.
+	Personalities bool
+
 	// Extra lists kernel operations to allow on the ring besides those that
 	// this module uses, for operations of your own.
 	Extra []uring.Op
@@ -106,16 +117,23 @@ func (c Config) withEnv() (Config, error) {
 	if c.Shards < 0 || c.Shards > maxShards {
 		return c, fmt.Errorf("proactor: %d shards: want 1 to %d", c.Shards, maxShards)
 	}
+	if c.DirectFiles < 0 || c.DirectFiles > maxDirectFiles {
+		return c, fmt.Errorf("proactor: DirectFiles is %d: want 0 to %d", c.DirectFiles, maxDirectFiles)
+	}
+	if c.Arenas < 0 || c.Arenas > maxArenas {
+		return c, fmt.Errorf("proactor: Arenas is %d: want 0 to %d", c.Arenas, maxArenas)
+	}
 	return c, nil
 }
 
 func (c Config) driver() driver.Config {
 	return driver.Config{
-		SQEntries:   c.SQEntries,
-		CQEntries:   c.CQEntries,
-		MaxInFlight: c.MaxInFlight,
-		Allow:       slices.Concat(allowed, allowedRegistered, c.Extra),
-		Without:     c.Without,
+		SQEntries:     c.SQEntries,
+		CQEntries:     c.CQEntries,
+		MaxInFlight:   c.MaxInFlight,
+		Allow:         slices.Concat(allowed, allowedRegistered, c.Extra),
+		AllowRegister: c.registrations(),
+		Without:       c.Without,
 	}
 }
 

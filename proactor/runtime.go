@@ -50,21 +50,22 @@ func New(cfg Config) (*Runtime, error) {
 		rt.reason = fmt.Errorf("%w: the configuration or YAMANOTE_BACKEND asks for the standard library", ErrNoRing)
 		return rt, nil
 	}
-	for range cfg.Shards {
+	for i := range cfg.Shards {
 		d, err := driver.Open(cfg.driver())
 		if err == nil {
+			s := &Shard{rt: rt, index: i, driver: d}
 			rt.drivers = append(rt.drivers, d)
-			continue
+			rt.shards = append(rt.shards, s)
+			if err = s.setup(cfg); err == nil {
+				continue
+			}
 		}
 		err = errors.Join(fmt.Errorf("%w: %w", ErrNoRing, err), rt.closeDrivers(context.Background()))
 		if cfg.Mode == ModeRing {
 			return nil, err
 		}
-		rt.drivers, rt.reason = nil, err
+		rt.drivers, rt.shards, rt.reason = nil, nil, err
 		return rt, nil
-	}
-	for i, d := range rt.drivers {
-		rt.shards = append(rt.shards, &Shard{rt: rt, index: i, driver: d})
 	}
 	return rt, nil
 }

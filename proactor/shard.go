@@ -2,8 +2,10 @@ package proactor
 
 import (
 	"fmt"
+	"sync"
 
 	"github.com/yamanote-go/yamanote/driver"
+	"github.com/yamanote-go/yamanote/internal/sys"
 	"github.com/yamanote-go/yamanote/uring"
 )
 
@@ -14,7 +16,79 @@ type Shard struct {
 	rt     *Runtime
 	index  int
 	driver *driver.Driver
+	files  *slots // for direct files, nil without Config.DirectFiles
+	bufs   *slots // for arenas, nil without Config.Arenas
 	groups groupTable
+}
+
+// slots hands out the numbers of a table that is registered with a ring.
+type slots struct {
+	size int
+	mu   sync.Mutex
+	free []uint32 // given back
+	used uint32   // given out at least once
+}
+
+// take returns a free slot, if there is one.
+func (t *slots) take() (uint32, bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if n := len(t.free); n > 0 {
+		slot := t.free[n-1]
+		t.free = t.free[:n-1]
+		return slot, true
+	}
+	if int(t.used) == t.size {
+		return 0, false
+	}
+	t.used++
+	return t.used - 1, true
+}
+
+func (t *slots) put(slot uint32) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.free = append(t.free, slot)
+}
+
+const (
+	maxDirectFiles = 1 << 16
+	maxArenas      = 1 << 10
+)
+
+// setup registers the tables that are configured.
+func (s *Shard) setup(cfg Config) error {
+	return s.driver.Use(func(r *uring.Ring) error {
+		if cfg.DirectFiles > 0 {
+			if err := sys.RegisterFiles(r, uint32(cfg.DirectFiles)); err != nil {
+				return fmt.Errorf("proactor: registering %d slots for files (Config.DirectFiles, which RLIMIT_NOFILE bounds): %w",
+					cfg.DirectFiles, err)
+			}
+			s.files = &slots{size: cfg.DirectFiles}
+		}
+		if cfg.Arenas > 0 {
+			if err := sys.RegisterBuffers(r, uint32(cfg.Arenas)); err != nil {
+				return fmt.Errorf("proactor: registering %d slots for buffers (Config.Arenas): %w", cfg.Arenas, err)
+			}
+			s.bufs = &slots{size: cfg.Arenas}
+		}
+		return nil
+	})
+}
+
+// registrations lists what the configuration has to register with a ring.
+func (c Config) registrations() []uring.RegisterOp {
+	var list []uring.RegisterOp
+	if c.DirectFiles > 0 {
+		list = append(list, uring.IORING_REGISTER_FILES2, uring.IORING_REGISTER_FILES_UPDATE)
+	}
+	if c.Arenas > 0 {
+		list = append(list, uring.IORING_REGISTER_BUFFERS2, uring.IORING_REGISTER_BUFFERS_UPDATE)
+	}
+	if c.Personalities {
+		list = append(list, uring.IORING_REGISTER_PERSONALITY, uring.IORING_UNREGISTER_PERSONALITY)
+	}
+	return list
 }
 
 // allowedRegistered are the kernel operations of chains, streams and what is
@@ -23,6 +97,9 @@ var allowedRegistered = []uring.Op{
 	uring.IORING_OP_LINK_TIMEOUT,
 	uring.IORING_OP_READ_MULTISHOT,
 	uring.IORING_OP_RECVMSG,
+	uring.IORING_OP_READ_FIXED,
+	uring.IORING_OP_WRITE_FIXED,
+	uring.IORING_OP_FIXED_FD_INSTALL,
 }
 
 // release frees what was registered with the ring, if its driver has ended.

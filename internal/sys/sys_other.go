@@ -56,6 +56,18 @@ func ShutdownRead(int) error                                         { return er
 func ShutdownWrite(int) error                                        { return errors.ErrUnsupported }
 func SetBlocking(int) error                                          { return errors.ErrUnsupported }
 
+func RegisterFiles(*uring.Ring, uint32) error        { return errors.ErrUnsupported }
+func RegisterBuffers(*uring.Ring, uint32) error      { return errors.ErrUnsupported }
+func UpdateFile(*uring.Ring, uint32, int) error      { return errors.ErrUnsupported }
+func UpdateBuffer(*uring.Ring, uint32, []byte) error { return errors.ErrUnsupported }
+func RegisterPersonality(*uring.Ring) (int, error)   { return 0, errors.ErrUnsupported }
+func UnregisterPersonality(*uring.Ring, int) error   { return errors.ErrUnsupported }
+func MapAnonymous(int) ([]byte, error)               { return nil, errors.ErrUnsupported }
+func Unmap([]byte) error                             { return errors.ErrUnsupported }
+
+// CloseOnExec is the flag of a descriptor that is close-on-exec.
+const CloseOnExec = 0x80000
+
 // CurrentPosition as an offset means where the open file stands.
 const CurrentPosition = -1
 
