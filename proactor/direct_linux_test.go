@@ -4,6 +4,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"sync"
 	"syscall"
 	"testing"
@@ -215,6 +216,7 @@ func TestArenaShared(t *testing.T) {
 				for i := 0; i < 50; {
 					b, ok := a.Get()
 					if !ok {
+						runtime.Gosched()
 						continue
 					}
 					for j := range b.Bytes() {

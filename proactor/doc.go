@@ -13,6 +13,15 @@
 //	...
 //	n, err := c.Wait(ctx)
 //
+// A Chain is operations that the kernel does one after the other, submitted in
+// one piece. A Stream is an operation that completes again and again, such as an
+// accept of all connections, as something to range over; a BufferGroup is the
+// memory into which streams receive.
+//
+// Operations on a descriptor run on one ring, which its number decides, so that
+// they keep their order; see Runtime.ShardOf. Files, memory and credentials can
+// be registered with a ring, if Config says so: DirectFile, Arena, Personality.
+//
 // Packages net and file of this module are built on it; most programs use
 // those, with the process-wide Default runtime.
 //

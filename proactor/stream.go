@@ -56,6 +56,11 @@ type StreamConfig struct {
 	// lost: an accept may take all that are waiting to be accepted, a receive 32
 	// pieces of data. Default DefaultDepth.
 	Depth int
+
+	// Shard is the shard to run on; nil for the one of the group of buffers, or
+	// else of the descriptor. An accept on every shard of the same listening
+	// socket, or of one for each with SO_REUSEPORT, spreads its connections.
+	Shard *Shard
 }
 
 // Stream is a Multishot under way: items arrive in a queue from which Next, or
@@ -115,6 +120,12 @@ func OpenStream[T any](rt *Runtime, source Multishot[T], cfg StreamConfig) (*Str
 	}
 	if err := source.Prepare(&s.req); err != nil {
 		return nil, err
+	}
+	if s.req.On != nil && cfg.Shard != nil && s.req.On != cfg.Shard {
+		return nil, fmt.Errorf("proactor: stream on shard %d with buffers of shard %d", cfg.Shard.index, s.req.On.index)
+	}
+	if cfg.Shard != nil {
+		s.req.On = cfg.Shard
 	}
 	var err error
 	if s.shard, err = rt.home(&s.req); err != nil {

@@ -65,6 +65,20 @@ func UnregisterPersonality(*uring.Ring, int) error   { return errors.ErrUnsuppor
 func MapAnonymous(int) ([]byte, error)               { return nil, errors.ErrUnsupported }
 func Unmap([]byte) error                             { return errors.ErrUnsupported }
 
+func (s *Sockaddr) SetRaw([]byte)                                       {}
+func NewRecvHeader(int) *RecvHeader                                     { return nil }
+func PrepRecvmsgMultishot(*uring.SQE, int, *RecvHeader, uint16, uint32) {}
+
+// RecvHeader says how much room a message has.
+type RecvHeader struct{}
+
+// Sizes and flags of messages.
+const (
+	IPNameLen = 28
+	MsgTrunc  = 0x20
+	MsgCtrunc = 0x8
+)
+
 // CloseOnExec is the flag of a descriptor that is close-on-exec.
 const CloseOnExec = 0x80000
 
