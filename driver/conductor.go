@@ -195,6 +195,9 @@ func (c *conductor) sleep(d *Driver, w *Waiter) {
 			l.backOff()
 			return
 		}
+		if l.ring.Ready() {
+			return // nothing of it had to wait
+		}
 	}
 	pending := l.ring.Flush()
 	needy := l.needy()
