@@ -389,6 +389,91 @@ func TestChainWhileTheLeaderIsLate(t *testing.T) {
 	})
 }
 
+// The same, step by step: the leader is late, somebody else submits what he has
+// counted, and when a chain comes he gets to the kernel first.
+func TestChainIsNotCutByALateLeader(t *testing.T) {
+	onChainRing(t, func(t *testing.T, r *chainRing, d *driver.Driver) {
+		gate := make(chan struct{})
+		r.gate = gate
+		poll := func() (*driver.Op, *driver.Waiter) {
+			op, w := newOp(true)
+			op.SQE.PrepPollAdd(0, 1, 0)
+			return op, w
+		}
+		first, w := poll()
+		require.NoError(t, d.Enqueue(context.Background(), first))
+		led := make(chan driver.Completion, 1)
+		go func() { led <- d.Await(w) }()
+		synctest.Wait() // he is at the gate, with one entry to submit
+		require.Zero(t, r.waiting())
+
+		second, w2 := poll()
+		require.NoError(t, d.Submit(context.Background(), second))
+		require.Equal(t, 2, r.waiting())
+
+		r.locked(func() {
+			r.onSubmit = func() {
+				r.locked(func() { r.onSubmit, r.gate = nil, nil })
+				close(gate)
+				time.Sleep(time.Millisecond) // he submits now
+			}
+		})
+		steps := newChain(2, soft, pollThenNop)
+		require.NoError(t, submitChain(d, steps))
+		time.Sleep(time.Second)
+		require.Equal(t, 3, r.waiting(), "nobody has woken the leader to prepare the chain")
+		require.Empty(t, r.order(), "the chain was cut")
+		for range 3 {
+			r.fire(1)
+		}
+		require.Equal(t, []int32{1, 0}, results(t, steps))
+		require.EqualValues(t, 1, (<-led).Res)
+		require.EqualValues(t, 1, wait(t, w2).Res)
+		require.Zero(t, d.Stats().Resubmitted)
+	})
+}
+
+// A chain for which there is not enough room waits until there is, whole.
+func TestChainWaitsForRoom(t *testing.T) {
+	onChainRing(t, func(t *testing.T, r *chainRing, d *driver.Driver) {
+		hold, held := make(chan struct{}), make(chan struct{})
+		op, _ := newOp(false)
+		op.SQE.PrepNop()
+		op.Sink = sinkFunc(func() {
+			close(held)
+			<-hold
+		})
+		go func() {
+			if err := d.Submit(context.Background(), op); err != nil {
+				t.Error(err)
+			}
+		}()
+		<-held // whoever drives stands still
+		var singles []*driver.Waiter
+		for range 5 {
+			op, w := newOp(false)
+			op.SQE.PrepNop()
+			require.NoError(t, d.Submit(context.Background(), op))
+			singles = append(singles, w)
+		}
+		steps := newChain(4, soft, pollThenNop)
+		require.NoError(t, submitChain(d, steps))
+		close(hold)
+		for _, w := range singles {
+			require.Zero(t, wait(t, w).Res)
+		}
+		for range 2 {
+			for r.waiting() == 0 {
+				time.Sleep(time.Millisecond)
+			}
+			r.fire(1)
+		}
+		require.Equal(t, []int32{1, 0, 1, 0}, results(t, steps))
+		require.Positive(t, d.Stats().SQFull)
+		require.Zero(t, d.Stats().Resubmitted)
+	})
+}
+
 // A chain that waits for room gets it before cancellations fill the queue again.
 func TestChainIsNotStarvedByCancellations(t *testing.T) {
 	testkit.Watchdog(t, time.Minute)

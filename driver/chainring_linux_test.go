@@ -24,6 +24,9 @@ type chainRing struct {
 	signals bool
 	poked   bool
 
+	gate     chan struct{} // closed to let a Wait begin; nil for open
+	onSubmit func()        // called when a Submit begins
+
 	polls []*chainedReq // POLL_ADDs that wait, oldest first
 	done  []uring.Op    // what was done, in order, leaving out what is the driver's own
 }
@@ -62,6 +65,12 @@ func (r *chainRing) Pending() uint32 {
 }
 
 func (r *chainRing) Submit() (int, syscall.Errno) {
+	r.mu.Lock()
+	hook := r.onSubmit
+	r.mu.Unlock()
+	if hook != nil {
+		hook()
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.consume(r.tail - r.head), 0
@@ -158,6 +167,12 @@ func (r *chainRing) order() []uring.Op {
 }
 
 func (r *chainRing) Wait(pending uint32, _ time.Duration) (int, syscall.Errno) {
+	r.mu.Lock()
+	gate := r.gate
+	r.mu.Unlock()
+	if gate != nil {
+		<-gate
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	n := 0

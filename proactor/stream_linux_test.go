@@ -289,6 +289,26 @@ func TestStreamCloseEndsNext(t *testing.T) {
 	})
 }
 
+// Close and the first Next at the same time: whichever comes first, the
+// operation is not left armed.
+func TestStreamClosedWhileItIsArmed(t *testing.T) {
+	testkit.Watchdog(t, time.Minute)
+	forEach(t, func(t *testing.T, rt *proactor.Runtime) {
+		r, _ := pipe(t)
+		for range 500 {
+			s := stream(t, rt, proactor.Polls{FD: r, Events: 1}, 0)
+			ended := make(chan error)
+			go func() {
+				_, err := s.Next(context.Background())
+				ended <- err
+			}()
+			runtime.Gosched()
+			require.NoError(t, s.Close())
+			require.ErrorIs(t, <-ended, proactor.ErrStreamClosed)
+		}
+	})
+}
+
 // A consumer that is slow keeps neither the ring nor the buffers from others.
 func TestSlowConsumerStarvesNobody(t *testing.T) {
 	testkit.Watchdog(t, time.Minute)
@@ -302,6 +322,7 @@ func TestSlowConsumerStarvesNobody(t *testing.T) {
 		first, err := s.Next(ctx)
 		require.NoError(t, err)
 		require.NoError(t, send(slow, make([]byte, 64*100)))
+		testkit.Eventually(t, func() bool { return rt.Stats().InFlight == 0 }, "the operation goes on with a full queue")
 
 		a, b := socketpair(t)
 		quick := stream(t, rt, proactor.Receives{FD: b, Group: g}, 4)
