@@ -212,7 +212,8 @@ func TestStreamOfTicks(t *testing.T) {
 				break
 			}
 			if n == 2 {
-				time.Sleep(10 * time.Millisecond) // more ticks than the queue holds
+				// More ticks than the queue holds stop the timer.
+				testkit.Eventually(t, func() bool { return rt.Stats().InFlight == 0 }, "the timer goes on with a full queue")
 			}
 		}
 		require.GreaterOrEqual(t, time.Since(start), 5*time.Millisecond)
@@ -287,6 +288,42 @@ func TestStreamCloseEndsNext(t *testing.T) {
 			held.Release()
 		}
 	})
+}
+
+// A Close that comes when an operation is about to be armed finds nothing to
+// cancel; the operation must not stay armed.
+func TestStreamClosedBeforeItIsArmed(t *testing.T) {
+	testkit.Watchdog(t, time.Minute)
+	forEach(t, func(t *testing.T, rt *proactor.Runtime) {
+		r, _ := pipe(t)
+		source := &slowToPrepare{Polls: proactor.Polls{FD: r, Events: 1}, preparing: make(chan struct{})}
+		s := stream(t, rt, source, 0)
+		ended := make(chan error)
+		go func() {
+			_, err := s.Next(context.Background())
+			ended <- err
+		}()
+		<-source.preparing
+		require.NoError(t, s.Close())
+		require.ErrorIs(t, <-ended, proactor.ErrStreamClosed)
+		require.Zero(t, rt.Stats().InFlight)
+	})
+}
+
+// slowToPrepare takes its time when it is prepared for the second time: the
+// first is when the stream is opened.
+type slowToPrepare struct {
+	proactor.Polls
+	calls     int
+	preparing chan struct{}
+}
+
+func (o *slowToPrepare) Prepare(r *proactor.Request) error {
+	if o.calls++; o.calls == 2 {
+		close(o.preparing)
+		time.Sleep(10 * time.Millisecond)
+	}
+	return o.Polls.Prepare(r)
 }
 
 // Close and the first Next at the same time: whichever comes first, the
