@@ -109,7 +109,8 @@ func NewChain() *Chain {
 }
 
 // Then appends an operation that is done if the one before it succeeds. One
-// that fails, or transfers fewer bytes than it was asked to, ends the chain.
+// that fails, or transfers fewer bytes than it was asked to, ends the chain; so
+// does a Timeout, whose expiry the kernel takes for a failure.
 func Then[T any](c *Chain, operation Operation[T]) *Member[T] {
 	return appendTo(c, operation, uring.IOSQE_IO_LINK)
 }
@@ -239,6 +240,9 @@ func (c *Chain) Done() <-chan struct{} { return c.done }
 // member that is being done as Completion.Wait has it, and those behind it are
 // not begun. Results of members that were done before that can still be had.
 func (c *Chain) Wait(ctx context.Context) error {
+	if c.driver == nil {
+		return fmt.Errorf("proactor: waiting for a chain that was not submitted: %w", os.ErrInvalid)
+	}
 	if ctx.Done() != nil {
 		stop := context.AfterFunc(ctx, c.Cancel)
 		defer stop()
@@ -264,6 +268,9 @@ func (c *Chain) Cancel() {
 }
 
 func (c *Chain) cancel() {
+	if c.driver == nil {
+		return // it was not submitted
+	}
 	for _, op := range c.ops {
 		// The kernel does not find those that it has not begun; the driver
 		// asks again until it does.

@@ -231,6 +231,31 @@ func TestChainConnectWithTimeout(t *testing.T) {
 	})
 }
 
+// What comes after a pause is linked to it by Always.
+func TestChainWithAPause(t *testing.T) {
+	forEach(t, func(t *testing.T, rt *proactor.Runtime) {
+		for _, hard := range []bool{false, true} {
+			c := proactor.NewChain()
+			paused := proactor.Then(c, proactor.Timeout{After: time.Millisecond})
+			then := proactor.Then[struct{}]
+			if hard {
+				then = proactor.Always[struct{}]
+			}
+			after := then(c, proactor.Nop{})
+			err := c.Do(t.Context(), rt)
+			if hard {
+				require.NoError(t, err)
+			} else {
+				require.ErrorIs(t, err, uring.ETIME)
+			}
+			_, err = paused.Result()
+			require.NoError(t, err)
+			_, err = after.Result()
+			require.Equal(t, hard, err == nil)
+		}
+	})
+}
+
 // The context's end ends the member that waits, and what was done before it
 // keeps its result.
 func TestChainContext(t *testing.T) {
@@ -348,6 +373,11 @@ func TestChainAndShutdown(t *testing.T) {
 func TestChainRefused(t *testing.T) {
 	rt, other := open(t, proactor.Config{Shards: 2}), open(t, proactor.Config{})
 	c := proactor.NewChain()
+	c.Cancel()
+	c.Abandon()
+	require.ErrorIs(t, c.Wait(t.Context()), os.ErrInvalid)
+
+	c = proactor.NewChain()
 	proactor.Then(c, proactor.Nop{})
 	proactor.Then(c, proactor.ReadAt{Offset: -1})
 	err := c.Do(t.Context(), rt)
