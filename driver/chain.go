@@ -11,14 +11,15 @@ import (
 
 // chain is operations that the kernel does one after the other: linked entries
 // that lie side by side in the submission queue and are handed over by the same
-// system call. Its members' owners are told together, in order, when the last
-// has completed. Until then a thread's end may make the driver start over at
-// the member that was being done.
+// system call. Its members' owners are told together when the last has
+// completed. Until then a thread's end may make the driver start over at the
+// member that was being done.
 type chain struct {
 	ops   []*Op
 	class *admission // in which the chain takes one place
 
 	lingers bool // Shutdown waits for it
+
 	// What follows belongs to whoever drives the ring.
 	first int // of the members that are queued or in the kernel; those before are done
 	open  int // members in the kernel
@@ -45,7 +46,8 @@ func (d *Driver) MaxChain() int { return int(d.info.SQEntries) }
 // together or not at all, and count as one operation against
 // Config.MaxInFlight. All of them belong to the driver until the last has
 // completed, and so does the slice; then each Sink is told of its terminal
-// completion, in order. A chain lingers if one of its operations does.
+// completion, in order, except that one whose Cancel is just under way is told
+// when that has been noticed. A chain lingers if one of its operations does.
 //
 // Cancel of a member ends the chain there, or before if the kernel has not got
 // it yet.
