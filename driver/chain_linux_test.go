@@ -127,6 +127,46 @@ func TestChainWithAFailure(t *testing.T) {
 	})
 }
 
+// A zero-copy send that fails completes twice, and the second completion, which
+// says that the memory is free, is a success. It breaks its chain all the same.
+func TestChainWithAFailedZeroCopySend(t *testing.T) {
+	testkit.NeedKernel(t, 6, 0, "SEND_ZC")
+	forEachChain(t, func(t *testing.T, d *driver.Driver) {
+		if d.Info().Restricted {
+			return // without SEND_ZC
+		}
+		fd := connected(t)
+		require.NoError(t, syscall.Shutdown(fd, syscall.SHUT_WR))
+		steps := newChain(2, soft, func(i int, op *driver.Op) {
+			if op.SQE.PrepNop(); i == 0 {
+				op.Buf = []byte("x")
+				op.SQE.PrepSendZC(fd, op.Buf, syscall.MSG_NOSIGNAL, 0)
+			}
+		})
+		require.NoError(t, submitChain(d, steps))
+		require.Equal(t, []int32{0, ecanceled}, results(t, steps))
+		require.Zero(t, d.Stats().Resubmitted)
+	})
+}
+
+// connected returns a TCP socket that is connected to another.
+func connected(t testing.TB) int {
+	t.Helper()
+	socket := func() int {
+		fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+		require.NoError(t, err)
+		t.Cleanup(func() { _ = syscall.Close(fd) })
+		return fd
+	}
+	l, fd := socket(), socket()
+	require.NoError(t, syscall.Bind(l, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}))
+	require.NoError(t, syscall.Listen(l, 1))
+	addr, err := syscall.Getsockname(l)
+	require.NoError(t, err)
+	require.NoError(t, syscall.Connect(fd, addr))
+	return fd
+}
+
 // A chain that cannot be one is refused before anything of it is done.
 func TestChainRefused(t *testing.T) {
 	forEachChain(t, func(t *testing.T, d *driver.Driver) {
