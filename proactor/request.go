@@ -77,7 +77,7 @@ type Request struct {
 }
 
 // Notification returns the second completion of an operation that Notifies, and
-// whether there was one: a send that fails has none.
+// whether there was one: a send that the kernel refuses has none.
 func (r *Request) Notification() (driver.Completion, bool) {
 	return r.notification, r.notified && r.notification.Last
 }
