@@ -9,7 +9,6 @@ import (
 	"go.uber.org/atomic"
 
 	"github.com/yamanote-go/yamanote/internal/sys"
-	"github.com/yamanote-go/yamanote/uring"
 )
 
 // Arena is memory that is registered with a shard's ring, in blocks of equal
@@ -49,7 +48,7 @@ func (s *Shard) NewArena(blocks, size int) (*Arena, error) {
 	a := &Arena{shard: s, slot: slot, size: size, gens: make([]atomic.Uint32, blocks)}
 	var err error
 	if a.mem, err = sys.MapAnonymous(blocks * size); err == nil {
-		err = s.driver.Use(func(r *uring.Ring) error { return sys.UpdateBuffer(r, slot, a.mem) })
+		err = s.setBuffer(slot, a.mem)
 		if err != nil {
 			_ = sys.Unmap(a.mem)
 		}
@@ -88,7 +87,7 @@ func (a *Arena) Close() error {
 		return nil
 	}
 	a.closed = true
-	err := a.shard.driver.Use(func(r *uring.Ring) error { return sys.UpdateBuffer(r, a.slot, nil) })
+	err := a.shard.setBuffer(a.slot, nil)
 	if err == nil {
 		a.shard.bufs.put(a.slot)
 	}

@@ -63,7 +63,7 @@ func (d *DirectFile) Put(fd int) error {
 }
 
 func (d *DirectFile) update(fd int) error {
-	err := d.shard.driver.Use(func(r *uring.Ring) error { return sys.UpdateFile(r, d.slot, fd) })
+	err := d.shard.setFile(d.slot, fd)
 	if err != nil {
 		return fmt.Errorf("proactor: direct file: %w", closedError(err))
 	}
@@ -210,7 +210,7 @@ func (o Install) Result(_ *Request, c driver.Completion) (int, error) { return i
 // the thread that registered it. Operations bound to it by As have its rights.
 type Personality struct {
 	shard *Shard
-	id    int
+	id    uring.Personality
 }
 
 // NewPersonality registers the credentials of the calling thread, which a
@@ -259,6 +259,6 @@ func (o as[T]) Prepare(r *Request) error {
 		return fmt.Errorf("proactor: %v on shard %d with a personality of shard %d", r.SQE.Opcode, r.On.index, s.index)
 	}
 	r.On = o.personality.shard
-	r.SQE.Personality = uint16(o.personality.id)
+	r.SQE.SetPersonality(o.personality.id)
 	return nil
 }

@@ -21,6 +21,11 @@ type Shard struct {
 	files  *slots // for direct files, nil without Config.DirectFiles
 	bufs   *slots // for arenas, nil without Config.Arenas
 	groups groupTable
+
+	// The tables themselves; tablesMu is held for their use.
+	tablesMu  sync.Mutex
+	fileTable *sys.Files
+	bufTable  *sys.Buffers
 }
 
 // slots hands out the numbers of a table that is registered with a ring.
@@ -72,21 +77,42 @@ func (s *Shard) setup(cfg Config) error {
 	if cfg.DirectFiles == 0 && cfg.Arenas == 0 {
 		return nil
 	}
-	return s.driver.Use(func(r *uring.Ring) error {
+	return s.driver.Use(func(r *uring.Ring) (err error) {
 		if cfg.DirectFiles > 0 {
-			if err := sys.RegisterFiles(r, uint32(cfg.DirectFiles)); err != nil {
+			if s.fileTable, err = sys.RegisterFiles(r, cfg.DirectFiles); err != nil {
 				return fmt.Errorf("proactor: registering %d slots for files (Config.DirectFiles, which RLIMIT_NOFILE bounds): %w",
 					cfg.DirectFiles, err)
 			}
 			s.files = &slots{size: cfg.DirectFiles}
 		}
 		if cfg.Arenas > 0 {
-			if err := sys.RegisterBuffers(r, uint32(cfg.Arenas)); err != nil {
+			if s.bufTable, err = sys.RegisterBuffers(r, cfg.Arenas); err != nil {
 				return fmt.Errorf("proactor: registering %d slots for buffers (Config.Arenas): %w", cfg.Arenas, err)
 			}
 			s.bufs = &slots{size: cfg.Arenas}
 		}
 		return nil
+	})
+}
+
+// setFile puts an open file into a slot, or with -1 empties the slot.
+func (s *Shard) setFile(slot uint32, fd int) error {
+	return s.driver.Use(func(*uring.Ring) error {
+		s.tablesMu.Lock()
+		defer s.tablesMu.Unlock()
+		_, err := s.fileTable.Update(int(slot), []int32{int32(fd)})
+		return err
+	})
+}
+
+// setBuffer registers memory in a slot, or with nil empties the slot. The pages
+// stay locked until then.
+func (s *Shard) setBuffer(slot uint32, mem []byte) error {
+	return s.driver.Use(func(*uring.Ring) error {
+		s.tablesMu.Lock()
+		defer s.tablesMu.Unlock()
+		_, err := s.bufTable.Update(int(slot), [][]byte{mem})
+		return err
 	})
 }
 

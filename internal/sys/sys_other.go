@@ -57,14 +57,21 @@ func ShutdownRead(int) error                                         { return er
 func ShutdownWrite(int) error                                        { return errors.ErrUnsupported }
 func SetBlocking(int) error                                          { return errors.ErrUnsupported }
 
-func RegisterFiles(*uring.Ring, uint32) error        { return errors.ErrUnsupported }
-func RegisterBuffers(*uring.Ring, uint32) error      { return errors.ErrUnsupported }
-func UpdateFile(*uring.Ring, uint32, int) error      { return errors.ErrUnsupported }
-func UpdateBuffer(*uring.Ring, uint32, []byte) error { return errors.ErrUnsupported }
-func RegisterPersonality(*uring.Ring) (int, error)   { return 0, errors.ErrUnsupported }
-func UnregisterPersonality(*uring.Ring, int) error   { return errors.ErrUnsupported }
-func MapAnonymous(int) ([]byte, error)               { return nil, errors.ErrUnsupported }
-func Unmap([]byte) error                             { return errors.ErrUnsupported }
+// Files and Buffers are tables that a ring has registered.
+type (
+	Files   struct{}
+	Buffers struct{}
+)
+
+func (*Files) Update(int, []int32) (int, error)    { return 0, errors.ErrUnsupported }
+func (*Buffers) Update(int, [][]byte) (int, error) { return 0, errors.ErrUnsupported }
+
+func RegisterFiles(*uring.Ring, int) (*Files, error)             { return nil, errors.ErrUnsupported }
+func RegisterBuffers(*uring.Ring, int) (*Buffers, error)         { return nil, errors.ErrUnsupported }
+func RegisterPersonality(*uring.Ring) (uring.Personality, error) { return 0, errors.ErrUnsupported }
+func UnregisterPersonality(*uring.Ring, uring.Personality) error { return errors.ErrUnsupported }
+func MapAnonymous(int) ([]byte, error)                           { return nil, errors.ErrUnsupported }
+func Unmap([]byte) error                                         { return errors.ErrUnsupported }
 
 func (s *Sockaddr) SetRaw([]byte)                                       {}
 func NewRecvHeader(int) *RecvHeader                                     { return nil }
