@@ -40,8 +40,9 @@
 // Discard, and one that completes twice by Notifies. Submissions must not carry
 // IOSQE_CQE_SKIP_SUCCESS, since each ends with its completion.
 //
-// A ring takes only what packages net and file need, and says so with an error
-// that matches os.ErrPermission; Config.Extra adds to that.
+// A ring takes only what packages net and file, chains and streams need, and a
+// Runtime says so with an error that matches os.ErrPermission; Config.Extra adds
+// to that.
 //
 // # Memory
 //
