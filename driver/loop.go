@@ -403,7 +403,7 @@ func (l *loop) abandonAll() {
 			l.finish(op, eio)
 		}
 	})
-	l.chainWaits = false
+	l.chainWaits, l.unsent = false, fifo[*chain]{}
 	for l.backlog.len() > 0 {
 		if op := l.backlog.pop(); op.chain != nil {
 			l.dissolve(op.chain, eio)
