@@ -244,11 +244,11 @@ func (c *Chain) Wait(ctx context.Context) error {
 
 // await waits for the completion, and cancels the chain if ctx ends first.
 func (c *Chain) await(ctx context.Context) {
-	if c.Ready() {
+	if closing(c.done).Ready() {
 		return
 	}
 	var w watch
-	c.driver.Lead(c, false, func() {
+	c.driver.Lead(closing(c.done), false, func() {
 		if ctx.Done() != nil {
 			w.start(ctx, func() { c.cancel(contextError(ctx)) })
 		}
@@ -262,10 +262,13 @@ func (c *Chain) await(ctx context.Context) {
 	w.end()
 }
 
-// Ready implements driver.Target; it is not for others to call.
-func (c *Chain) Ready() bool {
+// closing is a driver.Target that is ready when the channel is closed.
+type closing <-chan struct{}
+
+// Ready implements driver.Target.
+func (c closing) Ready() bool {
 	select {
-	case <-c.done:
+	case <-c:
 		return true
 	default:
 		return false
@@ -298,7 +301,7 @@ func (c *Chain) Abandon() {
 		return
 	}
 	c.cancel(ErrCanceled)
-	if c.Ready() {
+	if closing(c.done).Ready() {
 		// The last completion may have looked at abandoned before it was set.
 		c.discard()
 	}
