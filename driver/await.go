@@ -5,8 +5,8 @@ import "context"
 // Target is what a goroutine that drives the ring waits for.
 type Target interface {
 	// Ready reports whether it has come, which the sink of some operation has
-	// brought about. It is called by whoever has the ring, often, and must not
-	// block.
+	// brought about. It is called often, by whoever has the ring and by who is
+	// about to sleep, maybe at the same time, and must not block.
 	Ready() bool
 }
 
@@ -54,11 +54,7 @@ func (d *Driver) EnqueueAll(ctx context.Context, ops []*Op) (int, error) {
 			// What makes room may be among those enqueued so far: they must
 			// not wait for this one.
 			d.conductor.kick(d)
-			waited, err := a.acquire(ctx, d.closed)
-			if waited {
-				d.stats.admissionWaits.Inc()
-			}
-			if err := d.push(op, err); err != nil {
+			if err := d.push(op, d.acquire(ctx, a)); err != nil {
 				return i, err
 			}
 			continue

@@ -35,6 +35,12 @@ type conductor struct {
 	// runnable is read to know whether yielding makes sense; without a name it
 	// is not. It belongs to who has the loop.
 	runnable [1]metrics.Sample
+
+	// late says that the sleeping leader may be yet to submit: he has counted
+	// the entries before he went to sleep, and the count would cut a chain that
+	// has been prepared since. helped says that somebody else has submitted
+	// meanwhile. They belong to who has the loop, too.
+	late, helped bool
 }
 
 // maxAsked is up to how many processors Go is asked whether any goroutine can
@@ -107,22 +113,29 @@ func (c *conductor) submit(d *Driver) bool {
 // later.
 func (c *conductor) submitBorrowed(d *Driver) (needy bool) {
 	l := &d.loop
+	if c.late && !c.helped && l.ring.Pending() == 0 {
+		c.late = false // he has submitted: nobody else can have
+	}
+	l.chainsWait = c.late
 	l.gather()
 	unaware := !c.rouse(d)
 	l.enter()
+	c.helped = true
 	return l.needy() || unaware
 }
 
 // rouse makes sure that the sleeping leader learns of his completion. One that
 // the kernel has posted wakes him by itself, but gathering can complete an
 // operation, too: one whose cancellation had been decided but not queued when
-// the kernel completed it, or one that was cancelled before it was submitted.
+// the kernel completed it, or one that was cancelled before it was submitted. A
+// chain that only he can prepare wakes him as well.
 // It reports false if there was no entry free for what it takes.
 func (c *conductor) rouse(d *Driver) bool {
-	if c.target == nil || !c.target.Ready() || c.roused {
+	wanted := c.target != nil && c.target.Ready() || d.loop.chainWaits && c.late
+	if !wanted || c.roused {
 		return true
 	}
-	sqe := d.ring.Next()
+	sqe := d.loop.next()
 	if sqe == nil {
 		return false
 	}
@@ -184,25 +197,38 @@ func (c *conductor) lead(d *Driver, t Target, eager bool, sleepy func()) {
 // behalf of the goroutine that waits for t.
 func (c *conductor) sleep(d *Driver, t Target) {
 	l := &d.loop
+	if l.unsent.len() > 0 {
+		// Chains are submitted by who has the loop, so that it is seen how
+		// much of them the kernel has taken before anybody submits more.
+		l.enter()
+		if l.unsent.len() > 0 {
+			l.backOff()
+			return
+		}
+		if l.ring.Ready() {
+			return // nothing of it had to wait
+		}
+	}
 	pending := l.ring.Flush()
 	needy := l.needy()
 	c.target, c.roused = t, false
+	c.late, c.helped = pending > 0, false
 	c.role.Store(sleeping)
 	if needy {
 		c.poke(d) // what takes time is not the leader's business
 	}
-	if l.queued() {
-		c.wake()
+	if l.queued() || t.Ready() {
+		c.wake(d)
 		return
 	}
 	_, errno := l.ring.Wait(pending, -1)
-	c.wake()
+	c.wake(d)
 	l.slept(errno)
 	l.backOff()
 }
 
 // wake makes a leader that has slept have the loop again.
-func (c *conductor) wake() {
+func (c *conductor) wake(d *Driver) {
 	for tries := 0; !c.role.CompareAndSwap(sleeping, leading); tries++ {
 		// Borrowed for as long as a submission takes.
 		if tries < 100 {
@@ -212,6 +238,7 @@ func (c *conductor) wake() {
 		}
 	}
 	c.target = nil
+	c.late, d.loop.chainsWait = false, false
 }
 
 // leave gives up the lead.

@@ -69,6 +69,10 @@ type Config struct {
 	// driver itself needs; any other fails with EACCES. Nil allows all.
 	Allow []uring.Op
 
+	// AllowRegister lists registrations that the ring shall accept by way of
+	// Driver.Use, besides probes and buffer rings. It matters only with Allow.
+	AllowRegister []uring.RegisterOp
+
 	// Without switches off features that the kernel may have, as if it had
 	// not: for tests and emergencies.
 	Without Features
@@ -256,41 +260,50 @@ func (d *Driver) Submit(ctx context.Context, op *Op) error {
 // and leaves it to Await or Lead to see that it is submitted, one of which must
 // follow. In between, the operation can be cancelled.
 func (d *Driver) Enqueue(ctx context.Context, op *Op) error {
-	waited, err := d.class(op).acquire(ctx, d.closed)
+	return d.push(op, d.acquire(ctx, d.class(op)))
+}
+
+// acquire takes a place in a class, and waits for one if it must.
+func (d *Driver) acquire(ctx context.Context, class *admission) error {
+	waited, err := class.acquire(ctx, d.closed)
 	if waited {
 		d.stats.admissionWaits.Inc()
 	}
-	return d.push(op, err)
+	return err
 }
 
 // push queues an operation that has been admitted, or, if err says why it has
 // no place, returns that.
 func (d *Driver) push(op *Op, err error) error {
+	if err := d.admit(d.class(op), op.Lingers, err); err != nil {
+		return err
+	}
+	op.begin(nil)
+	d.submitted.push(op)
+	return nil
+}
+
+// admit sees to it that what has a place in a class may be queued, unless err
+// says why it has none.
+func (d *Driver) admit(class *admission, lingers bool, err error) error {
 	if err != nil {
 		// The place given up may be what a closing driver waits for.
 		d.conductor.kick(d)
 		return err
 	}
-	if op.Lingers {
+	if lingers {
 		d.lingering.Inc()
 	}
 	// The driver ends only when it sees closing and then no admitted
 	// operation: either it waits for this one or this sees closing.
-	if d.ending.Load() && (!op.Lingers || d.closing.Load()) {
-		if op.Lingers {
+	if d.ending.Load() && (!lingers || d.closing.Load()) {
+		if lingers {
 			d.lingered()
 		}
-		d.class(op).release()
+		class.release()
 		d.conductor.kick(d)
 		return ErrClosed
 	}
-	if op.state.Load() != stateIdle {
-		panic("driver: Submit of an Op that is already under way")
-	}
-	op.place, op.cancelSeen, op.cancelDelay, op.resubmits = placeQueued, false, 0, 0
-	// From here on it can be cancelled, even before the driver has seen it.
-	op.state.Store(stateActive)
-	d.submitted.push(op)
 	return nil
 }
 
@@ -327,6 +340,34 @@ func (d *Driver) Gathering() bool {
 func (d *Driver) Await(w *Waiter) Completion {
 	d.conductor.await(d, w, false, nil)
 	return <-w.done
+}
+
+// Interrupt is w.Wake for an Await that is under way, or will be: its caller may
+// be asleep in the kernel. Sinks need only w.Wake.
+func (d *Driver) Interrupt(w *Waiter) {
+	w.Wake()
+	d.conductor.kick(d)
+}
+
+// InFlight returns the number of operations under way.
+func (d *Driver) InFlight() int64 { return d.finite.used.Load() + d.waiting.used.Load() }
+
+// Use calls f with the ring, for registering something with it: that may be
+// done while it is driven. It fails with ErrClosed once the driver has ended,
+// and with errors.ErrUnsupported on a ring that is not the kernel's.
+func (d *Driver) Use(f func(*uring.Ring) error) error {
+	k, ok := d.ring.(interface{ kernel() *uring.Ring })
+	if !ok {
+		return fmt.Errorf("driver: registering with a ring that is not the kernel's: %w", errors.ErrUnsupported)
+	}
+	// Pairs with the end of the driver, which stores over and then waits for
+	// visitors.
+	d.visitors.Inc()
+	defer d.visitors.Dec()
+	if d.conductor.role.Load() == over {
+		return ErrClosed
+	}
+	return f(k.kernel())
 }
 
 // Cancel asks for an operation to end early. It reports whether the operation

@@ -18,9 +18,10 @@ type kernelRing struct {
 	ring *uring.Ring
 	info Info
 
-	allow  []uring.Op // restrict the ring to these, nil for no restriction
-	noWait uring.EnterFlags
-	signal *os.File // the eventfd that is registered with the ring
+	allow    []uring.Op         // restrict the ring to these, nil for no restriction
+	register []uring.RegisterOp // and to these registrations, besides registerOps
+	noWait   uring.EnterFlags
+	signal   *os.File // the eventfd that is registered with the ring
 }
 
 // needed is what a driver cannot do without.
@@ -108,6 +109,7 @@ func (k *kernelRing) init(cfg Config) error {
 				return !known
 			})
 		}
+		k.register = cfg.AllowRegister
 		k.info.Restricted = true
 	}
 	return nil
@@ -145,11 +147,11 @@ func (k *kernelRing) Enable() error {
 }
 
 func (k *kernelRing) restrict() error {
-	list := make([]uring.Restriction, 0, len(k.allow)+len(registerOps)+1)
+	list := make([]uring.Restriction, 0, len(k.allow)+len(registerOps)+len(k.register)+1)
 	for _, op := range k.allow {
 		list = append(list, uring.AllowOp(op))
 	}
-	for _, op := range registerOps {
+	for _, op := range slices.Concat(registerOps, k.register) {
 		list = append(list, uring.AllowRegister(op))
 	}
 	list = append(list, uring.AllowFlags(sqeFlags))
@@ -159,6 +161,7 @@ func (k *kernelRing) restrict() error {
 	return nil
 }
 
+func (k *kernelRing) kernel() *uring.Ring      { return k.ring }
 func (k *kernelRing) Next() *uring.SQE         { return k.ring.SQ().Next() }
 func (k *kernelRing) Pending() uint32          { return k.ring.SQ().Pending() }
 func (k *kernelRing) Flags() uring.SQRingFlags { return k.ring.SQ().Flags() }

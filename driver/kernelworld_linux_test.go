@@ -145,6 +145,7 @@ func TestSoak(t *testing.T) {
 		w.start(func(l *lane) { l.polls(0) })
 		w.start(func(l *lane) { l.timeouts(0) })
 		w.start(func(l *lane) { l.abandons(0) })
+		w.start(func(l *lane) { l.chains(file, 4+region, 0) })
 	}
 	// The first fifth is for pools and tables to get their size.
 	time.Sleep(last / 5)

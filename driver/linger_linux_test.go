@@ -204,3 +204,39 @@ func TestShutdownWaitsForWhatLingers(t *testing.T) {
 		})
 	}
 }
+
+// A chain lingers if one of its members does: Shutdown lets it come to its end.
+func TestShutdownWaitsForAChainThatLingers(t *testing.T) {
+	forEachChain(t, func(t *testing.T, d *driver.Driver) {
+		r, w := pipe(t)
+		steps := newChain(2, soft, func(i int, op *driver.Op) {
+			if op.SQE.PrepNop(); i == 0 {
+				op.Waits = true
+				op.SQE.PrepPollAdd(r, 1, 0) // POLLIN
+			}
+		})
+		steps[1].Lingers = true
+		require.NoError(t, submitChain(d, steps))
+		time.AfterFunc(2*time.Millisecond, func() { _, _ = syscall.Write(w, []byte("x")) })
+		require.NoError(t, d.Close())
+		require.Equal(t, []int32{1, 0}, results(t, steps))
+		require.ErrorIs(t, submitChain(d, steps), driver.ErrClosed)
+	})
+}
+
+// Late fills in a member of a chain as well, and cannot unlink it.
+func TestLateInAChain(t *testing.T) {
+	forEachChain(t, func(t *testing.T, d *driver.Driver) {
+		for range 20 {
+			steps := newChain(2, soft, func(_ int, op *driver.Op) { op.SQE.PrepNop() })
+			late := false
+			steps[0].Late = func(op *driver.Op) {
+				late = true
+				op.SQE.PrepPollAdd(-1, 1, 0)
+			}
+			require.NoError(t, submitChain(d, steps))
+			require.Equal(t, []int32{ebadf, ecanceled}, results(t, steps))
+			require.True(t, late)
+		}
+	})
+}

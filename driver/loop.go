@@ -39,6 +39,11 @@ type loop struct {
 	cancels fifo[uint64] // operations to cancel, by user data
 	retries []retry      // cancellations that found nothing, to be repeated
 
+	filled     uint64       // entries ever prepared
+	unsent     fifo[*chain] // chains that are prepared and not known to be consumed
+	chainWaits bool         // the chain at the front of the backlog waits for room
+	chainsWait bool         // no chain may be prepared now; see conductor.sleep
+
 	shutting  atomic.Bool   // all that was in flight has been cancelled
 	congested bool          // the kernel has refused to take entries
 	eager     bool          // entries are prepared that a device could be working at
@@ -118,8 +123,13 @@ func (l *loop) accept(op *Op) {
 // returns how much progress it made.
 func (l *loop) fill() int {
 	progress := 0
+	if l.chainWaits {
+		// It needs more than one entry, which cancellations could take again
+		// and again.
+		progress += l.placeChain()
+	}
 	for l.cancels.len() > 0 {
-		sqe := l.ring.Next()
+		sqe := l.next()
 		if sqe == nil {
 			return progress
 		}
@@ -130,29 +140,57 @@ func (l *loop) fill() int {
 	}
 	for l.backlog.len() > 0 {
 		op := l.backlog.front()
+		if op.chain != nil {
+			n := l.placeChain()
+			if n == 0 {
+				l.d.stats.sqFull.Inc()
+				return progress
+			}
+			progress += n
+			continue
+		}
 		if op.state.Load() == stateCancelling {
 			l.backlog.pop()
 			progress++
 			l.finish(op, Completion{Res: -int32(syscall.ECANCELED), Last: true})
 			continue
 		}
-		sqe := l.ring.Next()
-		if sqe == nil {
+		if l.prepare(op) == nil {
 			l.d.stats.sqFull.Inc()
 			return progress
 		}
 		l.backlog.pop()
 		progress++
+	}
+	return progress
+}
+
+// next returns a free entry, or nil.
+func (l *loop) next() *uring.SQE {
+	sqe := l.ring.Next()
+	if sqe != nil {
+		l.filled++
+	}
+	return sqe
+}
+
+// prepare fills an entry with the operation and returns it, or nil if there is
+// none free.
+func (l *loop) prepare(op *Op) *uring.SQE {
+	sqe := l.next()
+	if sqe != nil {
 		l.table.add(op)
 		op.place = placeKernel
 		l.eager = l.eager || !op.Waits
 		if op.Late != nil {
+			linked := op.SQE.Flags & linkFlags
 			op.Late(op)
+			op.SQE.Flags |= linked
 		}
 		*sqe = op.SQE
 		sqe.UserData = op.ud
 	}
-	return progress
+	return sqe
 }
 
 // enter hands prepared entries to the kernel. It also enters when the kernel
@@ -163,6 +201,7 @@ func (l *loop) enter() {
 	}
 	l.d.stats.enters.Inc()
 	_, errno := l.ring.Submit()
+	l.chainsSent()
 	l.entered(errno)
 }
 
@@ -271,10 +310,17 @@ func (l *loop) completed(c uring.CQE) {
 		return
 	}
 	if c.Flags&uring.IORING_CQE_F_MORE != 0 {
+		if op.chain != nil {
+			op.twice, op.first = true, c.Res
+		}
 		op.Sink.Complete(op, Completion{Res: c.Res, Flags: c.Flags})
 		return
 	}
 	l.table.remove(op)
+	if op.chain != nil {
+		l.record(op, Completion{Res: c.Res, Flags: c.Flags, Last: true})
+		return
+	}
 	if c.Res == -int32(syscall.ECANCELED) && l.orphaned(op) {
 		op.place = placeQueued
 		op.resubmits++
@@ -294,8 +340,7 @@ const maxResubmits = 1000
 // whose locked goroutine returns, and the driver may have run on such a thread
 // before. The operation has not been done, so it can be submitted again.
 func (l *loop) orphaned(op *Op) bool {
-	const linked = uring.IOSQE_IO_LINK | uring.IOSQE_IO_HARDLINK
-	return op.state.Load() == stateActive && op.SQE.Flags&linked == 0 &&
+	return op.state.Load() == stateActive && op.SQE.Flags&linkFlags == 0 &&
 		op.resubmits < maxResubmits && !l.shutting.Load()
 }
 
@@ -310,7 +355,14 @@ func (l *loop) finish(op *Op, c Completion) {
 		op.state.Store(stateIdle)
 	}
 	lingers := op.Lingers
-	l.d.class(op).release()
+	if ch := op.chain; ch == nil {
+		l.d.class(op).release()
+	} else {
+		op.chain = nil
+		if lingers = ch.done() && ch.lingers; ch.left == 0 {
+			ch.class.release()
+		}
+	}
 	l.d.stats.finished.Inc()
 	// From here on the Op is its owner's, who may submit it again at once.
 	op.Sink.Complete(op, c)
@@ -345,10 +397,19 @@ func (l *loop) abandonAll() {
 	eio := Completion{Res: -int32(syscall.EIO), Last: true}
 	l.table.each(func(op *Op) {
 		l.table.remove(op)
-		l.finish(op, eio)
+		if op.chain != nil {
+			l.record(op, eio)
+		} else {
+			l.finish(op, eio)
+		}
 	})
+	l.chainWaits, l.unsent = false, fifo[*chain]{}
 	for l.backlog.len() > 0 {
-		l.finish(l.backlog.pop(), eio)
+		if op := l.backlog.pop(); op.chain != nil {
+			l.dissolve(op.chain, eio)
+		} else {
+			l.finish(op, eio)
+		}
 	}
 }
 
@@ -356,6 +417,13 @@ func (l *loop) abandonAll() {
 func (l *loop) count(by map[uring.Op]int) {
 	l.table.each(func(op *Op) { by[op.SQE.Opcode]++ })
 	for i := range l.backlog.len() {
-		by[l.backlog.at(i).SQE.Opcode]++
+		op := l.backlog.at(i)
+		if op.chain == nil {
+			by[op.SQE.Opcode]++
+			continue
+		}
+		for _, member := range op.chain.ops[op.chain.first:] {
+			by[member.SQE.Opcode]++
+		}
 	}
 }

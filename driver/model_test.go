@@ -126,7 +126,7 @@ func (w *workload) startSome(rng *rand.Rand) {
 	w.closeLater(file)
 	for region := range 1 + rng.IntN(6) {
 		rounds := 1 + rng.IntN(10)
-		switch rng.IntN(8) {
+		switch rng.IntN(9) {
 		case 0:
 			for range 6 { // more than may be in flight, sometimes
 				w.start(func(l *lane) { l.nops(rounds) })
@@ -143,6 +143,8 @@ func (w *workload) startSome(rng *rand.Rand) {
 			w.start(func(l *lane) { l.timeouts(rounds) })
 		case 7:
 			w.start(func(l *lane) { l.abandons(rounds) })
+		case 8:
+			w.start(func(l *lane) { l.chains(file, region, rounds) })
 		}
 	}
 	if w.ring != nil && rng.IntN(3) == 0 {

@@ -63,6 +63,9 @@ type Op struct {
 	resubmits   int           // how often it came back cancelled by nobody
 	ud          uint64        // user data while in the table
 	call        func()        // run this instead of submitting anything
+	chain       *chain        // which it is a member of
+	twice       bool          // it has had a completion before the terminal one, with
+	first       int32         // this result; only in a chain
 	// final is the terminal completion while it waits for cancelSeen.
 	final Completion
 }
@@ -83,7 +86,19 @@ const (
 	placeQueued place = iota // not seen by the driver yet, or waiting for a free entry
 	placeKernel              // in the table, a completion will come
 	placeHeld                // completed, but a canceller is about to queue it
+	placeDone                // completed, but not all of its chain is
 )
+
+// begin makes the Op one that is under way; ch may be nil.
+func (op *Op) begin(ch *chain) {
+	if op.state.Load() != stateIdle {
+		panic("driver: Submit of an Op that is already under way")
+	}
+	op.place, op.cancelSeen, op.cancelDelay, op.resubmits = placeQueued, false, 0, 0
+	op.chain, op.twice = ch, false
+	// From here on it can be cancelled, even before the driver has seen it.
+	op.state.Store(stateActive)
+}
 
 // Active reports whether the operation is under way: submitted, and its
 // terminal completion not yet delivered.
@@ -124,6 +139,16 @@ func NewWaiter() *Waiter { return &Waiter{done: make(chan Completion, 1)} }
 func (w *Waiter) Complete(_ *Op, c Completion) {
 	if c.Last {
 		w.done <- c // has room: an Op has one terminal completion
+	}
+}
+
+// Wake makes the wait for the next completion, or the one under way, return a
+// Completion that is zero, unless there is something to return already. A sink
+// that passes completions on in another way uses it.
+func (w *Waiter) Wake() {
+	select {
+	case w.done <- Completion{}:
+	default:
 	}
 }
 

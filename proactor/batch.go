@@ -82,14 +82,14 @@ func runAll(ctx context.Context, rt *Runtime, requests []*pooled) ([]error, erro
 	}
 	g := newGroup(len(requests))
 	ops := make([]*driver.Op, len(requests))
-	var d *driver.Driver
+	all := make([]*Request, len(requests))
 	for i, p := range requests {
-		var err error
-		if d, err = rt.placeWith(ctx, &p.Request, d); err != nil {
-			return nil, nthError(i, len(requests), err)
-		}
 		p.Sink, p.group = p, g
-		ops[i] = &p.Op
+		ops[i], all[i] = &p.Op, &p.Request
+	}
+	d, err := rt.placeAll(ctx, all)
+	if err != nil {
+		return nil, err
 	}
 	n, err := d.EnqueueAll(ctx, ops)
 	if n < len(ops) {
@@ -187,21 +187,27 @@ func SubmitAll[T any, O Operation[T]](ctx context.Context, rt *Runtime, operatio
 		arrivals:    make(arrivals, len(operations)),
 	}
 	b.unclaimed.Store(int64(len(operations)))
+	if len(operations) == 0 {
+		return b, nil
+	}
 	ops := make([]*driver.Op, len(operations))
+	all := make([]*Request, len(operations))
 	for i, operation := range operations {
 		p, err := newPending[T](operation)
-		if err == nil {
-			b.driver, err = rt.placeWith(ctx, &p.Request, b.driver)
-		}
 		if err != nil {
 			return nil, nthError(i, len(operations), err)
 		}
-		p.driver, p.arrivals, p.index = b.driver, b.arrivals, i
-		ops[i] = &p.Op
+		p.arrivals, p.index = b.arrivals, i
+		ops[i], all[i] = &p.Op, &p.Request
 		b.completions[i] = newCompletion[T](operation, p)
 	}
-	if len(ops) == 0 {
-		return b, nil
+	var err error
+	if b.driver, err = rt.placeAll(ctx, all); err != nil {
+		b.forget(0)
+		return nil, err
+	}
+	for _, c := range b.completions {
+		c.p.driver = b.driver
 	}
 	n, err := b.driver.SubmitAll(ctx, ops)
 	if err != nil {
@@ -209,12 +215,18 @@ func SubmitAll[T any, O Operation[T]](ctx context.Context, rt *Runtime, operatio
 			c.Abandon()
 			<-c.Done()
 		}
-		for _, c := range b.completions[n:] {
-			c.cleanup.Stop() // there is nothing to abandon
-		}
+		b.forget(n)
 		return nil, submitError(ctx, err)
 	}
 	return b, nil
+}
+
+// forget gives up the operations from n on, which were not submitted: there is
+// nothing to abandon.
+func (b *Batch[T]) forget(n int) {
+	for _, c := range b.completions[n:] {
+		c.cleanup.Stop()
+	}
 }
 
 // Len returns the number of operations.

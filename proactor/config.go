@@ -57,10 +57,25 @@ type Config struct {
 	// A descriptor stays on one shard for life.
 	Shards int
 
+	// Placement says which shard gets a new descriptor of packages net and
+	// file; default RoundRobin.
+	Placement Placement
+
 	// SQEntries, CQEntries and MaxInFlight size each ring; see driver.Config.
 	SQEntries   uint32
 	CQEntries   uint32
 	MaxInFlight int
+
+	// DirectFiles is the number of slots for registered files that each shard
+	// has, DirectFile; default none, at most 65536. It needs Linux 5.19.
+	DirectFiles int
+
+	// Arenas is the number of arenas of registered memory that each shard can
+	// have, see Shard.NewArena; default none, at most 1024. It needs Linux 5.19.
+	Arenas int
+
+	// Personalities allows Shard.NewPersonality.
+	Personalities bool
 
 	// Extra lists kernel operations to allow on the ring besides those that
 	// packages net and file use; AllOps is all of them. Any other operation is
@@ -125,15 +140,22 @@ func (c Config) withEnv() (Config, error) {
 	if c.Shards < 0 || c.Shards > maxShards {
 		return c, fmt.Errorf("proactor: %d shards: want 1 to %d", c.Shards, maxShards)
 	}
+	if c.DirectFiles < 0 || c.DirectFiles > maxDirectFiles {
+		return c, fmt.Errorf("proactor: DirectFiles is %d: want 0 to %d", c.DirectFiles, maxDirectFiles)
+	}
+	if c.Arenas < 0 || c.Arenas > maxArenas {
+		return c, fmt.Errorf("proactor: Arenas is %d: want 0 to %d", c.Arenas, maxArenas)
+	}
 	return c, nil
 }
 
 func (c Config) driver() driver.Config {
 	return driver.Config{
-		SQEntries:   c.SQEntries,
-		CQEntries:   c.CQEntries,
-		MaxInFlight: c.MaxInFlight,
-		Allow:       append(append([]uring.Op{}, allowed...), c.Extra...),
-		Without:     c.Without,
+		SQEntries:     c.SQEntries,
+		CQEntries:     c.CQEntries,
+		MaxInFlight:   c.MaxInFlight,
+		Allow:         c.operations(),
+		AllowRegister: c.registrations(),
+		Without:       c.Without,
 	}
 }

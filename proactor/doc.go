@@ -22,6 +22,15 @@
 // them, because they name their target by what the driver calls it: use
 // contexts, Cancel, and a new operation.
 //
+// A Chain is operations that the kernel does one after the other, submitted in
+// one piece. A Stream is an operation that completes again and again, such as an
+// accept of all connections, as something to range over; a BufferGroup is the
+// memory into which streams receive.
+//
+// Operations on a descriptor run on one ring, which its number decides, so that
+// they keep their order; see Runtime.ShardOf. Files, memory and credentials can
+// be registered with a ring, if Config says so: DirectFile, Arena, Personality.
+//
 // # Operations of your own
 //
 // Any type that can prepare a submission and turn its completion into a result
@@ -31,8 +40,9 @@
 // Discard, and one that completes twice by Notifies. Submissions must not carry
 // IOSQE_CQE_SKIP_SUCCESS, since each ends with its completion.
 //
-// A ring takes only what packages net and file need, and says so with an error
-// that matches os.ErrPermission; Config.Extra adds to that.
+// A ring takes only what packages net and file, chains and streams need, and a
+// Runtime says so with an error that matches os.ErrPermission; Config.Extra adds
+// to that.
 //
 // # Memory
 //

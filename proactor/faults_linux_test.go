@@ -62,6 +62,9 @@ func faults(t *testing.T, seed uint64) {
 	for range 3 {
 		lane(func(rng *rand.Rand) { accepts(t, rt, listening, rng) })
 		lane(func(rng *rand.Rand) { timeouts(t, rt, rng) })
+		lane(func(rng *rand.Rand) { streams(t, rt, listening, rng) })
+		file := ring.File()
+		lane(func(rng *rand.Rand) { chains(t, rt, file, rng) })
 		lane(func(rng *rand.Rand) {
 			for range 20 {
 				time.Sleep(time.Duration(rng.IntN(int(time.Millisecond))))
@@ -127,6 +130,68 @@ func timeouts(t *testing.T, rt *proactor.Runtime, rng *rand.Rand) {
 			t.Errorf("timeout: %v", err)
 		case time.Since(start) < after:
 			t.Errorf("a timeout of %v took %v", after, time.Since(start))
+		}
+	}
+}
+
+// streams takes connections from streams, which it closes sooner or later.
+func streams(t *testing.T, rt *proactor.Runtime, listening int, rng *rand.Rand) {
+	some := func() time.Duration { return time.Duration(rng.IntN(int(time.Millisecond))) }
+	for range 5 {
+		s, err := proactor.OpenStream(rt, proactor.Accepts{FD: listening}, proactor.StreamConfig{Depth: 1 + rng.IntN(2)})
+		if err != nil {
+			t.Errorf("open a stream: %v", err)
+			return
+		}
+		for range rng.IntN(8) {
+			ctx, cancel := context.WithTimeout(context.Background(), some())
+			got, err := s.Next(ctx)
+			cancel()
+			switch {
+			case err == nil:
+				if err := syscall.Close(got.FD); err != nil {
+					t.Errorf("descriptor %d, which a stream accepted: %v", got.FD, err)
+				}
+			case !tolerable(err):
+				t.Errorf("stream: %v", err)
+			}
+		}
+		if err := s.Close(); err != nil {
+			t.Errorf("close a stream: %v", err)
+		}
+	}
+}
+
+// chains writes to a file of its own and reads that in one piece.
+func chains(t *testing.T, rt *proactor.Runtime, file int, rng *rand.Rand) {
+	for range 20 {
+		out, in := make([]byte, 1+rng.IntN(100)), make([]byte, 100)
+		for i := range out {
+			out[i] = byte(rng.Uint32())
+		}
+		in = in[:len(out)]
+		ctx, cancel := context.WithTimeout(context.Background(), time.Duration(rng.IntN(int(3*time.Millisecond))))
+		c := proactor.NewChain()
+		wrote := proactor.Then(c, proactor.WriteAt{FD: file, Buf: out})
+		read := proactor.Then(c, proactor.ReadAt{FD: file, Buf: in})
+		err := c.Do(ctx, rt)
+		cancel()
+		if err != nil && !tolerable(err) && !errors.Is(err, proactor.ErrChainBroken) {
+			t.Errorf("chain: %v", err)
+		}
+		select {
+		case <-c.Done():
+		default:
+			continue // it was not submitted
+		}
+		n, err := read.Result()
+		switch {
+		case err == nil && string(in[:n]) != string(out[:n]):
+			t.Errorf("chain: read something else than was written before it")
+		case err == nil:
+			if m, err := wrote.Result(); m != len(out) || err != nil {
+				t.Errorf("chain: read behind a write of %d bytes of %d: %v", m, len(out), err)
+			}
 		}
 	}
 }

@@ -4,7 +4,9 @@ import "github.com/yamanote-go/yamanote/driver"
 
 // NewOn returns a Runtime on drivers of a test's own.
 func NewOn(drivers ...*driver.Driver) *Runtime {
-	rt := &Runtime{drivers: drivers}
-	rt.judge(drivers[0].Info())
+	rt := &Runtime{}
+	for _, d := range drivers {
+		_ = rt.add(d) // which registers nothing with the ring
+	}
 	return rt
 }

@@ -18,12 +18,12 @@ func NewWith(cfg Config, open func(driver.Config) (driver.Ring, error)) (*Runtim
 		if err == nil {
 			var d *driver.Driver
 			if d, err = driver.OpenWith(cfg.driver(), ring); err == nil {
-				rt.drivers = append(rt.drivers, d)
-				continue
+				if err = rt.add(d); err == nil {
+					continue
+				}
 			}
 		}
 		return nil, errors.Join(err, rt.closeDrivers(context.Background()))
 	}
-	rt.judge(rt.drivers[0].Info())
 	return rt, nil
 }

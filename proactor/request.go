@@ -45,6 +45,10 @@ type Request struct {
 	// of a timeout; zero for none.
 	Expected syscall.Errno
 
+	// On is the shard that must do it, because it uses what is registered
+	// there; nil for any.
+	On *Shard
+
 	// OwnsFD says that a success yields a new descriptor as its result. It is
 	// closed if nobody takes it.
 	OwnsFD bool
@@ -73,7 +77,7 @@ type Request struct {
 }
 
 // Notification returns the second completion of an operation that Notifies, and
-// whether there was one: a send that fails has none.
+// whether there was one: a send that the kernel refuses has none.
 func (r *Request) Notification() (driver.Completion, bool) {
 	return r.notification, r.notified && r.notification.Last
 }
@@ -153,7 +157,8 @@ var errCancelled = errors.New("cancelled")
 // the last one go.
 func (r *Request) reset() {
 	r.SQE, r.Buf, r.Keep, r.Waits = uring.SQE{}, nil, nil, false
-	r.Expected, r.OwnsFD, r.Discard = 0, false, nil
+	r.Lingers, r.Late = false, nil
+	r.Expected, r.On, r.OwnsFD, r.Discard = 0, nil, false, nil
 	r.Notifies, r.Interim = false, nil
 	r.first, r.notification, r.notified = driver.Completion{}, driver.Completion{}, false
 	r.lasting = nil

@@ -11,7 +11,6 @@ import (
 	"go.uber.org/atomic"
 
 	"github.com/yamanote-go/yamanote/driver"
-	"github.com/yamanote-go/yamanote/uring"
 )
 
 var (
@@ -32,8 +31,9 @@ var (
 type Runtime struct {
 	cfg     Config
 	drivers []*driver.Driver // none on the standard library
+	shards  []*Shard         // one for each driver
 	reason  error            // why there are none
-	next    atomic.Uint32    // the shard that Pick returns next
+	next    atomic.Uint32    // the shard whose turn it is
 	closed  atomic.Bool
 
 	verdicts [256]verdict // by operation; set by New
@@ -56,15 +56,15 @@ func New(cfg Config) (*Runtime, error) {
 	for range cfg.Shards {
 		d, err := driver.Open(cfg.driver())
 		if err == nil {
-			rt.drivers = append(rt.drivers, d)
-			rt.judge(d.Info())
-			continue
+			if err = rt.add(d); err == nil {
+				continue
+			}
 		}
 		err = errors.Join(fmt.Errorf("%w: %w", ErrNoRing, err), rt.closeDrivers(context.Background()))
 		if cfg.Mode == ModeRing {
 			return nil, err
 		}
-		rt.drivers, rt.reason = nil, err
+		rt.drivers, rt.shards, rt.reason = nil, nil, err
 		return rt, nil
 	}
 	return rt, nil
@@ -119,62 +119,9 @@ func (rt *Runtime) HasRing() bool { return len(rt.drivers) > 0 }
 // WriteBehind reports whether the Runtime was configured with it.
 func (rt *Runtime) WriteBehind() bool { return rt.cfg.WriteBehind }
 
-// Pick returns the driver of the next shard in turn, for a new descriptor to
-// stay with. The Runtime must have a ring.
-func (rt *Runtime) Pick() *driver.Driver {
-	if len(rt.drivers) == 1 {
-		return rt.drivers[0]
-	}
-	return rt.drivers[int(rt.next.Inc()-1)%len(rt.drivers)]
-}
-
-// place returns the driver that an operation belongs to, or why it cannot be
-// submitted.
-func (rt *Runtime) place(ctx context.Context, r *Request) (*driver.Driver, error) {
-	return rt.placeWith(ctx, r, nil)
-}
-
-// placeWith is place for an operation that belongs where those submitted with
-// it do, unless with is nil.
-func (rt *Runtime) placeWith(ctx context.Context, r *Request, with *driver.Driver) (*driver.Driver, error) {
-	if !rt.HasRing() {
-		return nil, rt.reason
-	}
-	if ctx.Err() != nil {
-		return nil, contextError(ctx)
-	}
-	if err := rt.refusal(r.SQE.Opcode); err != nil {
-		return nil, err
-	}
-	if with == nil {
-		with = rt.pickFor(r)
-	}
-	if r.lasting != nil {
-		with.Keep(r.lasting)
-	}
-	return with, nil
-}
-
-// pickFor returns the driver for an operation: the same for all that concern
-// one descriptor or one group of buffers.
-func (rt *Runtime) pickFor(r *Request) *driver.Driver {
-	n := len(rt.drivers)
-	if n == 1 {
-		return rt.drivers[0]
-	}
-	switch r.SQE.Opcode {
-	case uring.IORING_OP_PROVIDE_BUFFERS, uring.IORING_OP_REMOVE_BUFFERS:
-		return rt.drivers[int(r.SQE.BufIndex)%n]
-	case uring.IORING_OP_SOCKET, uring.IORING_OP_PIPE, uring.IORING_OP_WAITID,
-		uring.IORING_OP_FUTEX_WAIT, uring.IORING_OP_FUTEX_WAITV, uring.IORING_OP_FUTEX_WAKE:
-		// These have other things where a descriptor would be.
-		return rt.Pick()
-	}
-	if r.SQE.Fd < 0 {
-		return rt.Pick()
-	}
-	return rt.drivers[int(r.SQE.Fd)%n]
-}
+// Pick returns the driver of the next shard by Config.Placement, for a new
+// descriptor to stay with. The Runtime must have a ring.
+func (rt *Runtime) Pick() *driver.Driver { return rt.pick().driver }
 
 // Shutdown ends the Runtime: new operations are refused, those under way are
 // cancelled, and when the last has completed the rings are closed. What Writes
@@ -198,6 +145,9 @@ func (rt *Runtime) closeDrivers(ctx context.Context) error {
 		wg.Go(func() { errs[i] = d.Shutdown(ctx) })
 	}
 	wg.Wait()
+	for _, s := range rt.shards {
+		s.release()
+	}
 	return errors.Join(errs...)
 }
 

@@ -12,6 +12,11 @@ type BufRingConfig struct {
 	Entries int    // number of buffers, a power of two, at most 32768
 	Size    int    // size of each in bytes, at most 1<<30
 
+	// Spare is how many of the buffers, the last ones, the kernel does not get in
+	// the beginning. They cost no memory before they are used, and Add gives them
+	// to it when they are wanted.
+	Spare int
+
 	// Flags are the kernel's. With IOU_PBUF_RING_INC (6.12) it fills a buffer bit
 	// by bit, with CQE.BufMore as long as there is room, and large buffers are
 	// not wasted on small messages. Completions must then be passed to Lease in the

@@ -57,6 +57,9 @@ func (r *Ring) NewBufRing(c BufRingConfig) (*BufRing, error) {
 	if c.Size < 1 || c.Size > 1<<30 || c.Size > math.MaxInt/c.Entries {
 		return nil, fmt.Errorf("uring: buffer ring of %d buffers of %d bytes: want 1 to 1<<30 bytes each", c.Entries, c.Size)
 	}
+	if c.Spare < 0 || c.Spare > c.Entries {
+		return nil, fmt.Errorf("uring: buffer ring of %d entries, %d of them spare: want 0 to all", c.Entries, c.Spare)
+	}
 	if c.Flags&IOU_PBUF_RING_MMAP != 0 && c.Group > maxMappedGroup {
 		return nil, fmt.Errorf("uring: buffer group %d with IOU_PBUF_RING_MMAP: want at most %d, "+
 			"the offsets at which the kernel lets rings be mapped have room for no more", c.Group, maxMappedGroup)
@@ -72,7 +75,7 @@ func (r *Ring) NewBufRing(c BufRingConfig) (*BufRing, error) {
 	}
 	b.book = newBook(bufs, c.Entries, c.Size)
 	b.book.refill = b
-	for bid := range c.Entries {
+	for bid := range c.Entries - c.Spare {
 		b.put(uint16(bid))
 	}
 	b.Commit()
@@ -160,9 +163,9 @@ func (b *BufRing) put(bid uint16) {
 }
 
 // Add queues a buffer to be given back to the kernel by the next Commit, after
-// all that were added before. Only a buffer that a completion has named may be
-// added, and once: of one that the kernel still has it would believe that it has
-// two, and fill the same memory for two requests.
+// all that were added before. Only a buffer that a completion has named, or a
+// spare one, may be added, and once: of one that the kernel still has it would
+// believe that it has two, and fill the same memory for two requests.
 func (b *BufRing) Add(bid uint16) { b.put(bid) }
 
 // Commit makes all added buffers available to the kernel.

@@ -219,6 +219,34 @@ func TestBufRingOfAnotherThread(t *testing.T) {
 	require.Equal(t, "hello", string(b.Bytes(bid, int(cqe.Res))))
 }
 
+// TestSpareBuffers gives the kernel the buffers that it did not get at first.
+func TestSpareBuffers(t *testing.T) {
+	testkit.NeedKernel(t, 5, 19, "PBUF_RING")
+	r := newRing(t, 4, Params{})
+	b := configured(t, r, BufRingConfig{Group: 1, Entries: 4, Size: 8, Spare: 3})
+	near, far := socketPair(t)
+	for want := range uint16(4) {
+		write(t, far, "x")
+		if want > 0 {
+			cqe := recvInto(t, r, near, b)
+			require.Equal(t, syscall.ENOBUFS, cqe.Errno())
+			b.Add(want)
+			b.Commit()
+		}
+		l := received(t, r, near, b)
+		require.Equal(t, want, l.BufferID())
+		require.Equal(t, "x", string(l.Bytes()))
+	}
+	for _, spare := range []int{-1, 5} {
+		_, err := r.NewBufRing(BufRingConfig{Group: 2, Entries: 4, Size: 8, Spare: spare})
+		require.ErrorContains(t, err, "spare")
+	}
+	none := configured(t, r, BufRingConfig{Group: 3, Entries: 2, Size: 8, Spare: 2})
+	write(t, far, "y")
+	cqe := recvInto(t, r, near, none)
+	require.Equal(t, syscall.ENOBUFS, cqe.Errno())
+}
+
 // TestMultishotRecv receives until the buffers run out, and then until the end.
 func TestMultishotRecv(t *testing.T) {
 	testkit.NeedKernel(t, 6, 0, "multishot receive")

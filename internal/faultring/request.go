@@ -36,12 +36,12 @@ func (q *request) ownsNothing() bool {
 
 const linkFlags = uring.IOSQE_IO_LINK | uring.IOSQE_IO_HARDLINK
 
-// consume takes up to n entries, and no part of a chain unless the chain is cut
-// by what was shown. It returns how many.
+// consume takes up to n entries, and returns how many. A chain that goes on
+// behind them is cut there, as the kernel does.
 func (r *Ring) consume(n uint32) int {
 	var head, last *request
 	taken := 0
-	for r.head != r.shown && (uint32(taken) < n || last != nil) {
+	for r.head != r.shown && uint32(taken) < n {
 		q := r.take()
 		taken++
 		if last != nil {

@@ -137,6 +137,17 @@ func TestChains(t *testing.T) {
 	}
 }
 
+// An enter that takes fewer entries than a chain has makes two chains of it.
+func TestChainCutByTheCount(t *testing.T) {
+	with(t, Config{}, func(t *testing.T, b *bench) {
+		fails := func(s *uring.SQE) { s.PrepRecv(-1, nil, 0, 0) }
+		b.TakeAtMost(2)
+		b.put(link(uring.IOSQE_IO_LINK, fails), link(uring.IOSQE_IO_LINK, nop), nop)
+		require.Equal(t, []string{"1: bad file descriptor", "2: operation canceled"}, b.results())
+		require.Equal(t, []string{"3: 0"}, b.results())
+	})
+}
+
 func TestTimeouts(t *testing.T) {
 	with(t, Config{}, func(t *testing.T, b *bench) {
 		near, _ := b.Pair(4)

@@ -6,7 +6,13 @@ import (
 	"github.com/yamanote-go/yamanote/uring"
 )
 
-const needed = "has no ring and uses the standard library's way"
+const (
+	needed   = "has no ring and uses the standard library's way"
+	noGroups = "`Shard.NewBufferGroup` fails, and names the release"
+	noDirect = "has no ring, where a program asks for direct files"
+	noArenas = "has no ring, where a program asks for arenas"
+	noStream = "a stream of its kind fails with EINVAL"
+)
 
 // instead is what the library does on a kernel without a feature, for all that it
 // uses. TestWhatIsUsedIsExplained keeps it complete.
@@ -45,12 +51,23 @@ var instead = map[string]string{
 	"IORING_REGISTER_RESTRICTIONS":     needed,
 	"IORING_REGISTER_EVENTFD":          needed,
 	"IORING_REGISTER_IOWQ_MAX_WORKERS": "leaves the number of workers to the kernel",
-	"IORING_REGISTER_PBUF_RING":        "not used yet; allowed to an Extra operation of a program",
-	"IORING_UNREGISTER_PBUF_RING":      "not used yet; allowed to an Extra operation of a program",
+	"IORING_REGISTER_PBUF_RING":        noGroups,
+	"IORING_UNREGISTER_PBUF_RING":      noGroups,
+
+	"IORING_REGISTER_PERSONALITY":    needed,
+	"IORING_UNREGISTER_PERSONALITY":  needed,
+	"IORING_REGISTER_FILES2":         noDirect,
+	"IORING_REGISTER_FILES_UPDATE":   needed,
+	"IORING_REGISTER_BUFFERS2":       noArenas,
+	"IORING_REGISTER_BUFFERS_UPDATE": noArenas,
+	"IORING_RSRC_REGISTER_SPARSE":    "has no ring, where a program asks for direct files or arenas",
+	"IORING_POLL_ADD_MULTI":          noStream,
+	"IORING_ACCEPT_MULTISHOT":        noStream,
+	"IORING_RECV_MULTISHOT":          noStream,
 
 	"IORING_TIMEOUT_ABS":           needed,
 	"IORING_TIMEOUT_REALTIME":      "fails with EINVAL, where a program asks for that clock",
-	"IORING_TIMEOUT_MULTISHOT":     "fails with EINVAL, where a program asks for it",
+	"IORING_TIMEOUT_MULTISHOT":     noStream,
 	"IORING_SEND_ZC_REPORT_USAGE":  "fails with EINVAL, where a program sends without copying",
 	"IORING_NOTIF_USAGE_ZC_COPIED": "fails with EINVAL, where a program sends without copying",
 	"IORING_FSYNC_DATASYNC":        needed,
@@ -59,11 +76,11 @@ var instead = map[string]string{
 	"IORING_CQE_F_MORE":            needed,
 	"IORING_SQ_CQ_OVERFLOW":        needed,
 	"IORING_SQ_TASKRUN":            "enters the kernel to learn of completions",
-	"IOSQE_FIXED_FILE":             "not used; allowed to an Extra operation of a program",
-	"IOSQE_IO_LINK":                "not used; allowed to an Extra operation of a program",
-	"IOSQE_IO_HARDLINK":            "not used; allowed to an Extra operation of a program",
+	"IOSQE_FIXED_FILE":             needed,
+	"IOSQE_IO_LINK":                needed,
+	"IOSQE_IO_HARDLINK":            needed,
 	"IOSQE_ASYNC":                  "not used; allowed to an Extra operation of a program",
-	"IOSQE_BUFFER_SELECT":          "not used; allowed to an Extra operation of a program",
+	"IOSQE_BUFFER_SELECT":          needed,
 }
 
 // offered is said of operations that only a program can ask for.

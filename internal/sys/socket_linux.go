@@ -37,6 +37,12 @@ func PrepAccept(sqe *uring.SQE, fd int, s *Sockaddr) {
 	sqe.PrepAccept(fd, unsafe.Pointer(&s.raw), &s.len, unix.SOCK_CLOEXEC, 0)
 }
 
+// PrepAcceptMultishot prepares an accept that completes with every connection.
+// Their addresses are not asked for: all would go to the same place.
+func PrepAcceptMultishot(sqe *uring.SQE, fd int) {
+	sqe.PrepAccept(fd, nil, nil, unix.SOCK_CLOEXEC, uring.IORING_ACCEPT_MULTISHOT)
+}
+
 // PrepConnect prepares a connect to the address in s.
 func PrepConnect(sqe *uring.SQE, fd int, s *Sockaddr) {
 	sqe.PrepConnect(fd, unsafe.Pointer(&s.raw), s.len)

@@ -26,6 +26,7 @@ func (s *Sockaddr) SetUnix(string) error                             { return er
 func (s *Sockaddr) TCPAddr() *net.TCPAddr                            { return nil }
 func (s *Sockaddr) UnixAddr(string) *net.UnixAddr                    { return nil }
 func PrepAccept(*uring.SQE, int, *Sockaddr)                          {}
+func PrepAcceptMultishot(*uring.SQE, int)                            {}
 func PrepConnect(*uring.SQE, int, *Sockaddr)                         {}
 func PrepOpenat(*uring.SQE, int, []byte, int, uint32)                {}
 func PathBytes(string) ([]byte, error)                               { return nil, errors.ErrUnsupported }
@@ -55,6 +56,39 @@ func Linger(int) int                                                 { return -1
 func ShutdownRead(int) error                                         { return errors.ErrUnsupported }
 func ShutdownWrite(int) error                                        { return errors.ErrUnsupported }
 func SetBlocking(int) error                                          { return errors.ErrUnsupported }
+
+// Files and Buffers are tables that a ring has registered.
+type (
+	Files   struct{}
+	Buffers struct{}
+)
+
+func (*Files) Update(int, []int32) (int, error)    { return 0, errors.ErrUnsupported }
+func (*Buffers) Update(int, [][]byte) (int, error) { return 0, errors.ErrUnsupported }
+
+func RegisterFiles(*uring.Ring, int) (*Files, error)             { return nil, errors.ErrUnsupported }
+func RegisterBuffers(*uring.Ring, int) (*Buffers, error)         { return nil, errors.ErrUnsupported }
+func RegisterPersonality(*uring.Ring) (uring.Personality, error) { return 0, errors.ErrUnsupported }
+func UnregisterPersonality(*uring.Ring, uring.Personality) error { return errors.ErrUnsupported }
+func MapAnonymous(int) ([]byte, error)                           { return nil, errors.ErrUnsupported }
+func Unmap([]byte) error                                         { return errors.ErrUnsupported }
+
+func (s *Sockaddr) SetRaw([]byte)                                       {}
+func NewRecvHeader(int) *RecvHeader                                     { return nil }
+func PrepRecvmsgMultishot(*uring.SQE, int, *RecvHeader, uint16, uint32) {}
+
+// RecvHeader says how much room a message has.
+type RecvHeader struct{}
+
+// Sizes and flags of messages.
+const (
+	IPNameLen = 28
+	MsgTrunc  = 0x20
+	MsgCtrunc = 0x8
+)
+
+// CloseOnExec is the flag of a descriptor that is close-on-exec.
+const CloseOnExec = 0x80000
 
 // CurrentPosition as an offset means where the open file stands.
 const CurrentPosition = -1
