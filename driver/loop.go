@@ -50,6 +50,7 @@ type loop struct {
 	backoff   time.Duration // how long the last sleep was because of that
 	failed    error         // the ring is unusable since failedAt
 	failedAt  time.Time
+	abandoned bool // what was under way has been given up, and the ring is not entered any more
 
 	cqes [batch]uring.CQE
 }
@@ -196,6 +197,9 @@ func (l *loop) prepare(op *Op) *uring.SQE {
 // enter hands prepared entries to the kernel. It also enters when the kernel
 // has completions that only entering brings out.
 func (l *loop) enter() {
+	if l.abandoned {
+		return // the memory of what is prepared is its owners' again
+	}
 	if l.ring.Pending() == 0 && l.ring.Flags()&(uring.IORING_SQ_CQ_OVERFLOW|uring.IORING_SQ_TASKRUN) == 0 {
 		return
 	}
@@ -394,6 +398,7 @@ func (l *loop) abandonAll() {
 	if time.Since(l.failedAt) < failGrace {
 		return
 	}
+	l.abandoned = true
 	eio := Completion{Res: -int32(syscall.EIO), Last: true}
 	l.table.each(func(op *Op) {
 		l.table.remove(op)

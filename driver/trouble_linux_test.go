@@ -192,6 +192,29 @@ func TestRingFails(t *testing.T) {
 	}
 }
 
+// What was prepared when a ring was given up is not submitted later, should the
+// kernel change its mind: its memory is its owners' again.
+func TestAbandonedIsNotSubmitted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := faultring.New(faultring.Config{SQEntries: 4, CQEntries: 16})
+		d, err := driver.OpenWith(driver.Config{}, r)
+		require.NoError(t, err)
+		r.Break(syscall.EBADF)
+		fd, _ := r.Pair(1)
+		// Told first, it mends the ring before the driver looks at it again.
+		first := &driver.Op{Waits: true, Sink: sinkFunc(func() { r.Break(0) })}
+		first.SQE.PrepPollAdd(fd, 1, 0)
+		require.NoError(t, d.Submit(context.Background(), first))
+		second, w := newOp(true)
+		second.SQE.PrepPollAdd(fd, 1, 0)
+		if d.Submit(context.Background(), second) == nil {
+			require.ErrorIs(t, (<-w.Done()).Err(), syscall.EIO)
+		}
+		require.ErrorIs(t, d.Close(), syscall.EBADF)
+		require.Zero(t, r.Counts().Consumed)
+	})
+}
+
 // A ring that fails while Shutdown has it look at the queues: that hung, as each
 // of the two closes the driver once.
 func TestRingFailsInShutdown(t *testing.T) {
