@@ -61,6 +61,7 @@ func (c *conductor) take(d *Driver) bool {
 	if c.role.Load() != vacant || !c.role.CompareAndSwap(vacant, leading) {
 		return false
 	}
+	d.loop.by = byLeader
 	d.ring.Signal(false)
 	return true
 }
@@ -86,6 +87,7 @@ func (c *conductor) kick(d *Driver) {
 				}
 			}
 		default:
+			d.stats.noteWakeSaved()
 			return // whoever has the loop will look
 		}
 	}
@@ -109,7 +111,9 @@ func (c *conductor) submitBorrowed(d *Driver) (needy bool) {
 	l := &d.loop
 	l.gather()
 	unaware := !c.rouse(d)
+	l.by = byBorrower
 	l.enter()
+	l.stamp()
 	return l.needy() || unaware
 }
 
@@ -128,6 +132,7 @@ func (c *conductor) rouse(d *Driver) bool {
 	}
 	sqe.PrepNop()
 	sqe.UserData = wakeData
+	d.stats.wakeEntries.Inc()
 	c.roused = true
 	return true
 }
@@ -186,23 +191,25 @@ func (c *conductor) sleep(d *Driver, t Target) {
 	l := &d.loop
 	pending := l.ring.Flush()
 	needy := l.needy()
+	since := l.d.clock()
+	l.stampAt(since)
 	c.target, c.roused = t, false
 	c.role.Store(sleeping)
 	if needy {
 		c.poke(d) // what takes time is not the leader's business
 	}
 	if l.queued() {
-		c.wake()
+		c.wake(d)
 		return
 	}
-	_, errno := l.ring.Wait(pending, -1)
-	c.wake()
-	l.slept(errno)
+	n, errno := l.ring.Wait(pending, -1)
+	c.wake(d)
+	l.slept(n, errno, since)
 	l.backOff()
 }
 
 // wake makes a leader that has slept have the loop again.
-func (c *conductor) wake() {
+func (c *conductor) wake(d *Driver) {
 	for tries := 0; !c.role.CompareAndSwap(sleeping, leading); tries++ {
 		// Borrowed for as long as a submission takes.
 		if tries < 100 {
@@ -212,6 +219,7 @@ func (c *conductor) wake() {
 		}
 	}
 	c.target = nil
+	d.loop.by = byLeader
 }
 
 // leave gives up the lead.
@@ -245,6 +253,7 @@ func (c *conductor) leave(d *Driver) {
 
 // vacate lets completions be signalled, and anybody take the lead.
 func (c *conductor) vacate(d *Driver) {
+	d.loop.stamp()
 	d.ring.Signal(true)
 	c.role.Store(vacant)
 }
@@ -308,7 +317,7 @@ func (c *conductor) attend(d *Driver) bool {
 		nap := time.Duration(0)
 		switch {
 		case c.take(d):
-			for l.turn(false) {
+			for l.by = byAttendant; l.turn(false); {
 				runtime.Gosched()
 			}
 			if l.finished() {

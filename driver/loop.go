@@ -39,6 +39,9 @@ type loop struct {
 	cancels fifo[uint64] // operations to cancel, by user data
 	retries []retry      // cancellations that found nothing, to be repeated
 
+	by    who // who drives
+	turns int // since stamp
+
 	shutting  atomic.Bool   // all that was in flight has been cancelled
 	congested bool          // the kernel has refused to take entries
 	eager     bool          // entries are prepared that a device could be working at
@@ -69,6 +72,7 @@ func (l *loop) queued() bool {
 // leaves what it has prepared to the system call that will wait, unless there
 // is more than fits.
 func (l *loop) turn(lazy bool) bool {
+	l.tick()
 	filled := l.gather()
 	left := l.backlog.len()+l.cancels.len() > 0
 	if lazy && !left {
@@ -94,11 +98,7 @@ func (l *loop) gather() int {
 	if l.failed != nil {
 		l.abandonAll()
 	}
-	filled := l.fill()
-	if filled > 0 {
-		l.d.stats.submitted.Add(uint64(filled))
-	}
-	return filled
+	return l.fill()
 }
 
 // accept takes over an operation from its producer.
@@ -127,6 +127,7 @@ func (l *loop) fill() int {
 		ud := l.cancels.pop()
 		sqe.PrepCancel(ud, 0)
 		sqe.UserData = asKind(ud, kindCancel)
+		l.d.stats.cancelEntries.Inc()
 	}
 	for l.backlog.len() > 0 {
 		op := l.backlog.front()
@@ -149,6 +150,9 @@ func (l *loop) fill() int {
 		if op.Late != nil {
 			op.Late(op)
 		}
+		if op.traced != nil {
+			l.d.report(StageKernel, op, Completion{})
+		}
 		*sqe = op.SQE
 		sqe.UserData = op.ud
 	}
@@ -161,8 +165,8 @@ func (l *loop) enter() {
 	if l.ring.Pending() == 0 && l.ring.Flags()&(uring.IORING_SQ_CQ_OVERFLOW|uring.IORING_SQ_TASKRUN) == 0 {
 		return
 	}
-	l.d.stats.enters.Inc()
-	_, errno := l.ring.Submit()
+	n, errno := l.ring.Submit()
+	l.d.stats.enters[l.by].note(n)
 	l.entered(errno)
 }
 
@@ -194,10 +198,11 @@ func (l *loop) entered(errno syscall.Errno) {
 	}
 }
 
-// slept deals with what a wait in the kernel has returned.
-func (l *loop) slept(errno syscall.Errno) {
-	l.d.stats.sleeps.Inc()
-	l.d.stats.enters.Inc()
+// slept deals with what a wait in the kernel, begun at the given time, has
+// returned.
+func (l *loop) slept(n int, errno syscall.Errno, since int64) {
+	l.d.stats.noteSleep(time.Duration(l.d.clock() - since))
+	l.d.stats.enters[bySleeper].note(n)
 	l.entered(errno)
 }
 
@@ -245,8 +250,7 @@ func (l *loop) reap() int {
 		l.dispatch(l.cqes[i])
 	}
 	if n > 0 {
-		l.d.stats.completions.Add(uint64(n))
-		l.d.stats.reaps.Inc()
+		l.d.stats.reaps.note(n)
 	}
 	return n
 }
@@ -309,9 +313,15 @@ func (l *loop) finish(op *Op, c Completion) {
 		}
 		op.state.Store(stateIdle)
 	}
+	if op.traced != nil {
+		l.d.report(StageEnd, op, c)
+	}
 	lingers := op.Lingers
 	l.d.class(op).release()
 	l.d.stats.finished.Inc()
+	if c.Res < 0 {
+		l.d.stats.noteError(c.Res)
+	}
 	// From here on the Op is its owner's, who may submit it again at once.
 	op.Sink.Complete(op, c)
 	if lingers {

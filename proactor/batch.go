@@ -88,7 +88,7 @@ func runAll(ctx context.Context, rt *Runtime, requests []*pooled) ([]error, erro
 		if d, err = rt.placeWith(ctx, &p.Request, d); err != nil {
 			return nil, nthError(i, len(requests), err)
 		}
-		p.Sink, p.group = p, g
+		p.Sink, p.group, p.Bound = p, g, ctx
 		ops[i] = &p.Op
 	}
 	n, err := d.EnqueueAll(ctx, ops)
