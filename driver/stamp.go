@@ -12,8 +12,9 @@ import "time"
 // clock: at up to batch completions each, some milliseconds.
 const stampEvery = 64
 
-// clock returns the nanoseconds since the driver was opened, never zero.
-func (d *Driver) clock() int64 { return max(int64(time.Since(d.opened)), 1) }
+// clock returns the nanoseconds since the driver was opened, and one more: zero
+// is for no time.
+func (d *Driver) clock() int64 { return int64(time.Since(d.opened)) + 1 }
 
 // tick counts a turn.
 func (l *loop) tick() {
