@@ -276,6 +276,14 @@ func (w *workload) check(t *testing.T) {
 	counts := w.ring.Counts()
 	expect("Completions", stats.Completions, int64(counts.Reaped))
 	expect("Enters", stats.Enters, int64(counts.Enters))
+	// A sleep takes one entry at most to wake its leader, which is no operation.
+	if ops := uint64(counts.Consumed - counts.Cancels); stats.Submitted > ops ||
+		stats.Submitted+stats.Sleeps < ops && !w.broken.Load() {
+		t.Errorf("stats: %d operations submitted, the ring has taken %d", stats.Submitted, ops)
+	}
+	if got, most := stats.Submitted, stats.Finished+stats.Resubmitted; got > most {
+		t.Errorf("stats: %d operations submitted, %d finished or submitted again", got, most)
+	}
 	if stats.Stale > uint64(counts.Repeated) && !w.broken.Load() {
 		t.Errorf("stats: %d stale completions, %d were repeated", stats.Stale, counts.Repeated)
 	}
