@@ -31,6 +31,9 @@ type chain struct {
 	sqes       []*uring.SQE
 }
 
+// waiting returns the members that are queued, while the chain is.
+func (ch *chain) waiting() []*Op { return ch.ops[ch.first:] }
+
 // ErrChainTooLong is wrapped by the error of a chain that does not fit into
 // the submission queue.
 var ErrChainTooLong = errors.New("driver: chain is longer than the submission queue")
@@ -78,7 +81,7 @@ func (d *Driver) EnqueueChain(ctx context.Context, ops ...*Op) error {
 		return err
 	}
 	for _, op := range ops {
-		op.begin(ch)
+		d.begin(op, ch)
 	}
 	d.submitted.push(ops[0])
 	return nil
@@ -158,6 +161,7 @@ func (l *loop) chainsSent() {
 // it when the beginning has been done.
 func (l *loop) cut(ch *chain, sent int) {
 	rest := ch.ops[ch.first+sent:]
+	l.d.stats.wakeEntries.Add(uint64(len(rest)))
 	for i, op := range rest {
 		sqe := ch.sqes[sent+i]
 		sqe.PrepNop()

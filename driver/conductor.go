@@ -67,6 +67,7 @@ func (c *conductor) take(d *Driver) bool {
 	if c.role.Load() != vacant || !c.role.CompareAndSwap(vacant, leading) {
 		return false
 	}
+	d.loop.by = byLeader
 	d.ring.Signal(false)
 	return true
 }
@@ -92,6 +93,7 @@ func (c *conductor) kick(d *Driver) {
 				}
 			}
 		default:
+			d.stats.noteWakeSaved()
 			return // whoever has the loop will look
 		}
 	}
@@ -119,8 +121,10 @@ func (c *conductor) submitBorrowed(d *Driver) (needy bool) {
 	l.chainsWait = c.late
 	l.gather()
 	unaware := !c.rouse(d)
+	l.by = byBorrower
 	l.enter()
 	c.helped = true
+	l.stamp()
 	return l.needy() || unaware
 }
 
@@ -141,6 +145,7 @@ func (c *conductor) rouse(d *Driver) bool {
 	}
 	sqe.PrepNop()
 	sqe.UserData = wakeData
+	d.stats.wakeEntries.Inc()
 	c.roused = true
 	return true
 }
@@ -211,6 +216,8 @@ func (c *conductor) sleep(d *Driver, t Target) {
 	}
 	pending := l.ring.Flush()
 	needy := l.needy()
+	since := l.d.clock()
+	l.stampAt(since)
 	c.target, c.roused = t, false
 	c.late, c.helped = pending > 0, false
 	c.role.Store(sleeping)
@@ -221,9 +228,9 @@ func (c *conductor) sleep(d *Driver, t Target) {
 		c.wake(d)
 		return
 	}
-	_, errno := l.ring.Wait(pending, -1)
+	n, errno := l.ring.Wait(pending, -1)
 	c.wake(d)
-	l.slept(errno)
+	l.slept(n, errno, since)
 	l.backOff()
 }
 
@@ -239,6 +246,7 @@ func (c *conductor) wake(d *Driver) {
 	}
 	c.target = nil
 	c.late, d.loop.chainsWait = false, false
+	d.loop.by = byLeader
 }
 
 // leave gives up the lead.
@@ -272,6 +280,7 @@ func (c *conductor) leave(d *Driver) {
 
 // vacate lets completions be signalled, and anybody take the lead.
 func (c *conductor) vacate(d *Driver) {
+	d.loop.stamp()
 	d.ring.Signal(true)
 	c.role.Store(vacant)
 }
@@ -335,7 +344,7 @@ func (c *conductor) attend(d *Driver) bool {
 		nap := time.Duration(0)
 		switch {
 		case c.take(d):
-			for l.turn(false) {
+			for l.by = byAttendant; l.turn(false); {
 				runtime.Gosched()
 			}
 			if l.finished() {

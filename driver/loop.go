@@ -43,6 +43,8 @@ type loop struct {
 	unsent     fifo[*chain] // chains that are prepared and not known to be consumed
 	chainWaits bool         // the chain at the front of the backlog waits for room
 	chainsWait bool         // no chain may be prepared now; see conductor.sleep
+	by         who          // who drives
+	turns      int          // since stamp
 
 	shutting  atomic.Bool   // all that was in flight has been cancelled
 	congested bool          // the kernel has refused to take entries
@@ -75,6 +77,7 @@ func (l *loop) queued() bool {
 // leaves what it has prepared to the system call that will wait, unless there
 // is more than fits.
 func (l *loop) turn(lazy bool) bool {
+	l.tick()
 	filled := l.gather()
 	left := l.backlog.len()+l.cancels.len() > 0
 	if lazy && !left {
@@ -100,11 +103,7 @@ func (l *loop) gather() int {
 	if l.failed != nil {
 		l.abandonAll()
 	}
-	filled := l.fill()
-	if filled > 0 {
-		l.d.stats.submitted.Add(uint64(filled))
-	}
-	return filled
+	return l.fill()
 }
 
 // accept takes over an operation from its producer.
@@ -138,6 +137,7 @@ func (l *loop) fill() int {
 		ud := l.cancels.pop()
 		sqe.PrepCancel(ud, 0)
 		sqe.UserData = asKind(ud, kindCancel)
+		l.d.stats.cancelEntries.Inc()
 	}
 	for l.backlog.len() > 0 {
 		op := l.backlog.front()
@@ -188,6 +188,9 @@ func (l *loop) prepare(op *Op) *uring.SQE {
 			op.Late(op)
 			op.SQE.Flags |= linked
 		}
+		if op.traced != nil {
+			l.d.report(StageKernel, op, Completion{})
+		}
 		*sqe = op.SQE
 		sqe.UserData = op.ud
 	}
@@ -203,8 +206,8 @@ func (l *loop) enter() {
 	if l.ring.Pending() == 0 && l.ring.Flags()&(uring.IORING_SQ_CQ_OVERFLOW|uring.IORING_SQ_TASKRUN) == 0 {
 		return
 	}
-	l.d.stats.enters.Inc()
-	_, errno := l.ring.Submit()
+	n, errno := l.ring.Submit()
+	l.d.stats.enters[l.by].note(n)
 	l.chainsSent()
 	l.entered(errno)
 }
@@ -237,10 +240,11 @@ func (l *loop) entered(errno syscall.Errno) {
 	}
 }
 
-// slept deals with what a wait in the kernel has returned.
-func (l *loop) slept(errno syscall.Errno) {
-	l.d.stats.sleeps.Inc()
-	l.d.stats.enters.Inc()
+// slept deals with what a wait in the kernel, begun at the given time, has
+// returned.
+func (l *loop) slept(n int, errno syscall.Errno, since int64) {
+	l.d.stats.noteSleep(time.Duration(l.d.clock() - since))
+	l.d.stats.enters[bySleeper].note(n)
 	l.entered(errno)
 }
 
@@ -288,8 +292,7 @@ func (l *loop) reap() int {
 		l.dispatch(l.cqes[i])
 	}
 	if n > 0 {
-		l.d.stats.completions.Add(uint64(n))
-		l.d.stats.reaps.Inc()
+		l.d.stats.reaps.note(n)
 	}
 	return n
 }
@@ -358,6 +361,9 @@ func (l *loop) finish(op *Op, c Completion) {
 		}
 		op.state.Store(stateIdle)
 	}
+	if op.traced != nil {
+		l.d.report(StageEnd, op, c)
+	}
 	lingers := op.Lingers
 	if ch := op.chain; ch == nil {
 		l.d.class(op).release()
@@ -368,6 +374,9 @@ func (l *loop) finish(op *Op, c Completion) {
 		}
 	}
 	l.d.stats.finished.Inc()
+	if c.Res < 0 {
+		l.d.stats.noteError(c.Res)
+	}
 	// From here on the Op is its owner's, who may submit it again at once.
 	op.Sink.Complete(op, c)
 	if lingers {
@@ -427,7 +436,7 @@ func (l *loop) count(by map[uring.Op]int) {
 			by[op.SQE.Opcode]++
 			continue
 		}
-		for _, member := range op.chain.ops[op.chain.first:] {
+		for _, member := range op.chain.waiting() {
 			by[member.SQE.Opcode]++
 		}
 	}

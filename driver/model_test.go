@@ -278,6 +278,15 @@ func (w *workload) check(t *testing.T) {
 	counts := w.ring.Counts()
 	expect("Completions", stats.Completions, int64(counts.Reaped))
 	expect("Enters", stats.Enters, int64(counts.Enters))
+	// A cancellation that was prepared when all had ended is not submitted.
+	left := stats.Cancels + stats.CancelsAgain - uint64(counts.Cancels)
+	if ops, got := uint64(counts.Consumed-counts.Cancels), stats.Submitted+stats.WakeEntries; (got > ops || got+left < ops) && !w.broken.Load() {
+		t.Errorf("stats: %d operations and %d other entries submitted, the ring has taken %d",
+			stats.Submitted, stats.WakeEntries, ops)
+	}
+	if got, most := stats.Submitted, stats.Finished+stats.Resubmitted; got > most {
+		t.Errorf("stats: %d operations submitted, %d finished or submitted again", got, most)
+	}
 	if stats.Stale > uint64(counts.Repeated) && !w.broken.Load() {
 		t.Errorf("stats: %d stale completions, %d were repeated", stats.Stale, counts.Repeated)
 	}

@@ -49,6 +49,10 @@ type Op struct {
 	// same operation, if that comes back without having been done.
 	Late func(*Op)
 
+	// Bound, if not nil, knows when the operation will be cancelled, for Dump to
+	// tell.
+	Bound Deadliner
+
 	// state says who may do what; see the constants.
 	state atomic.Uint32
 
@@ -59,9 +63,11 @@ type Op struct {
 	// What follows belongs to whoever drives the ring.
 	place       place
 	cancelSeen  bool          // the cancellation has been taken from its queue
+	resubmits   uint16        // how often it came back cancelled by nobody
 	cancelDelay time.Duration // before the cancellation was last repeated
-	resubmits   int           // how often it came back cancelled by nobody
+	since       int64         // when it was first stamped, zero for not yet; see loop.stamp
 	ud          uint64        // user data while in the table
+	traced      *traced       // if Config.Trace is set
 	call        func()        // run this instead of submitting anything
 	chain       *chain        // which it is a member of
 	twice       bool          // it has had a completion before the terminal one, with
@@ -90,12 +96,15 @@ const (
 )
 
 // begin makes the Op one that is under way; ch may be nil.
-func (op *Op) begin(ch *chain) {
+func (d *Driver) begin(op *Op, ch *chain) {
 	if op.state.Load() != stateIdle {
 		panic("driver: Submit of an Op that is already under way")
 	}
 	op.place, op.cancelSeen, op.cancelDelay, op.resubmits = placeQueued, false, 0, 0
-	op.chain, op.twice = ch, false
+	op.chain, op.twice, op.since = ch, false, 0
+	if d.cfg.Trace != nil {
+		d.traceBegin(op)
+	}
 	// From here on it can be cancelled, even before the driver has seen it.
 	op.state.Store(stateActive)
 }

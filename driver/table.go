@@ -1,5 +1,7 @@
 package driver
 
+import "go.uber.org/atomic"
+
 // User data says what a completion is about without pointing at anything:
 // 8 bits of kind, 32 bits of generation, 24 bits of slot. A slot's generation
 // changes whenever it is freed, so that a late or foreign completion can be
@@ -38,6 +40,9 @@ func asKind(ud uint64, k kind) uint64 {
 type table struct {
 	slots []slot
 	free  []uint32
+
+	peak  atomic.Int64 // len(slots), for Stats
+	fresh []uint32     // slots filled since the clock was last looked at
 }
 
 type slot struct {
@@ -54,10 +59,12 @@ func (t *table) add(op *Op) {
 	} else {
 		i = uint32(len(t.slots))
 		t.slots = append(t.slots, slot{})
+		t.peak.Store(int64(len(t.slots)))
 	}
 	s := &t.slots[i]
 	s.op = op
 	op.ud = userData(kindOp, i, s.gen)
+	t.fresh = append(t.fresh, i)
 }
 
 // get returns the operation that user data of any kind refers to, or nil if it

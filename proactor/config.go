@@ -100,6 +100,13 @@ type Config struct {
 	// can lose what that has written, and a failure is reported by a later
 	// Write or Flush. See net.TCPConn.Flush for programs that need to know.
 	WriteBehind bool
+
+	// Trace, if not nil, is told of every operation of the rings, those of
+	// packages net and file too, when it begins, when it is handed to the
+	// kernel, and when it has ended. See driver.Config.Trace for what it may do,
+	// and package proactor/debug for ready-made ones. What goroutines do by a
+	// system call of their own, without the ring, is not traced.
+	Trace func(Event)
 }
 
 const maxShards = 1024
@@ -157,5 +164,6 @@ func (c Config) driver() driver.Config {
 		Allow:         c.operations(),
 		AllowRegister: c.registrations(),
 		Without:       c.Without,
+		Trace:         c.Trace,
 	}
 }

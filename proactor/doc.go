@@ -83,6 +83,14 @@
 // Whoever cannot wait that long submits the operation and abandons it. Shutdown
 // waits in the same way, until its context ends.
 //
+// # Watching
+//
+// Runtime.Stats counts what the rings do; Stats.Sub gives what has happened
+// between two looks. Runtime.Dump lists the operations that are under way, with
+// their descriptors and ages. Config.Trace is told of every operation. Package
+// proactor/debug shows all of it in a web page and by expvar, and logs what is
+// slow.
+//
 // # Without a ring
 //
 // Where the system offers no ring, New and Default return a Runtime that says

@@ -156,7 +156,7 @@ var errCancelled = errors.New("cancelled")
 // reset makes the Request ready for another operation, and lets the memory of
 // the last one go.
 func (r *Request) reset() {
-	r.SQE, r.Buf, r.Keep, r.Waits = uring.SQE{}, nil, nil, false
+	r.SQE, r.Buf, r.Keep, r.Waits, r.Bound = uring.SQE{}, nil, nil, false, nil
 	r.Lingers, r.Late = false, nil
 	r.Expected, r.On, r.OwnsFD, r.Discard = 0, nil, false, nil
 	r.Notifies, r.Interim = false, nil
@@ -216,7 +216,7 @@ func (p *pooled) run(ctx context.Context, rt *Runtime) (driver.Completion, error
 	if err != nil {
 		return driver.Completion{}, err
 	}
-	p.Sink = p
+	p.Sink, p.Bound = p, ctx
 	if err := d.Enqueue(ctx, &p.Op); err != nil {
 		return driver.Completion{}, submitError(ctx, err)
 	}

@@ -200,15 +200,3 @@ func (b Backend) String() string {
 	s.WriteString(")")
 	return s.String()
 }
-
-// Stats counts what the Runtime's drivers have done; see driver.Stats.
-type Stats = driver.Stats
-
-// Stats returns the sum of the drivers' counters; all zero without a ring.
-func (rt *Runtime) Stats() Stats {
-	var sum Stats
-	for _, d := range rt.drivers {
-		sum = sum.Add(d.Stats())
-	}
-	return sum
-}

@@ -110,6 +110,38 @@ func TestServes(t *testing.T) {
 	}
 }
 
+// With -debug the server shows what its rings do, and without it does not.
+func TestDebug(t *testing.T) {
+	dir, _ := root(t)
+	for _, backend := range []string{"auto", "std"} {
+		for _, on := range []bool{true, false} {
+			args := []string{"-root", dir, "-backend", backend}
+			if on {
+				args = append(args, "-debug")
+			}
+			url, end := start(t, args...)
+			for path, says := range map[string]string{
+				"debug/yamanote": "what the rings of this process do", "debug/vars": `"yamanote": {"backend":"`,
+			} {
+				resp, err := http.Get(url + path)
+				require.NoError(t, err)
+				body, err := io.ReadAll(resp.Body)
+				require.NoError(t, err)
+				require.NoError(t, resp.Body.Close())
+				if on {
+					require.Equal(t, http.StatusOK, resp.StatusCode)
+					require.Contains(t, string(body), says)
+				} else {
+					require.Equal(t, http.StatusNotFound, resp.StatusCode)
+				}
+			}
+			http.DefaultClient.CloseIdleConnections()
+			code, output := end()
+			require.Equal(t, kit.ExitOK, code, output)
+		}
+	}
+}
+
 // A request that is under way when the end comes is answered.
 func TestShutsDownGracefully(t *testing.T) {
 	dir, large := root(t)

@@ -7,6 +7,7 @@
 //	go run ./examples/httpd -backend ring -shards 2
 //	go run ./examples/httpd -backend std
 //	curl http://127.0.0.1:7080/api/status
+//	go run ./examples/httpd -debug   # and then look at http://127.0.0.1:7080/debug/yamanote
 //
 // SIGINT or SIGTERM ends it: requests under way are answered, then it prints
 // statistics.
@@ -16,6 +17,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"expvar"
 	"flag"
 	"fmt"
 	"io"
@@ -26,6 +28,8 @@ import (
 
 	"github.com/yamanote-go/yamanote/examples/internal/kit"
 	"github.com/yamanote-go/yamanote/net"
+	"github.com/yamanote-go/yamanote/proactor"
+	"github.com/yamanote-go/yamanote/proactor/debug"
 )
 
 const usage = `
@@ -46,6 +50,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	addr := fs.String("addr", "127.0.0.1:7080", "`address` to listen on; port 0 takes a free one")
 	root := fs.String("root", ".", "`directory` to serve")
 	secure := fs.Bool("tls", false, "serve https (HTTP/2 too) with a certificate made for this run")
+	debugging := fs.Bool("debug", false, "serve what the rings do at /debug/yamanote and, by expvar, at /debug/vars, to whoever can connect")
 	grace := fs.Duration("grace", 5*time.Second, "how long requests may go on after the signal to end")
 	if code, done := kit.Parse(fs, args, usage, stdout, stderr); done {
 		return code
@@ -73,7 +78,14 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	}
 	defer l.Close()
 	status := newStatus(rt)
-	srv := newServer(handler(dir, status), stderr)
+	mux := handler(dir, status)
+	if *debugging {
+		if err := addDebug(mux, rt); err != nil {
+			fmt.Fprintf(stderr, "httpd: -debug: %v\n", err)
+			return kit.ExitFailed
+		}
+	}
+	srv := newServer(status.count(mux), stderr)
 	scheme := "http"
 	if *secure {
 		scheme = "https"
@@ -110,11 +122,18 @@ func newServer(h http.Handler, stderr io.Writer) *http.Server {
 }
 
 // handler serves the files of a directory and the status.
-func handler(dir *os.Root, status *status) http.Handler {
+func handler(dir *os.Root, status *status) *http.ServeMux {
 	mux := http.NewServeMux()
 	mux.Handle("GET /api/status", status)
 	mux.Handle("GET /", http.FileServerFS(dir.FS()))
-	return status.count(mux)
+	return mux
+}
+
+// addDebug adds a page about the rings, and the variables of expvar.
+func addDebug(mux *http.ServeMux, rt *proactor.Runtime) error {
+	mux.Handle("GET /debug/yamanote", debug.Handler(rt))
+	mux.Handle("GET /debug/vars", expvar.Handler())
+	return debug.Publish("yamanote", rt)
 }
 
 // serve serves until ctx ends, and then what has begun, for as long as grace.

@@ -35,6 +35,7 @@ var layers = []layer{
 	{dir: "internal/sys", may: []string{"uring", xsys, atomic}, unsafe: true},
 	{dir: "driver", may: []string{"uring", "internal/sys", atomic}},
 	{dir: "proactor", may: []string{"driver", "uring", "internal/sys", atomic}},
+	{dir: "proactor/debug", may: []string{"proactor", "driver", atomic}},
 	{dir: "internal/poll", may: []string{"proactor", "driver", "uring", "internal/sys", atomic}},
 	{dir: "net", may: []string{"internal/poll", "internal/sys", "proactor", atomic}},
 	{dir: "file", may: []string{"internal/poll", "internal/sys", "proactor", atomic}},

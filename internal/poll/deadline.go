@@ -47,6 +47,13 @@ func (fd *FD) setDeadline(s *side, t time.Time) error {
 	return nil
 }
 
+// Deadline implements driver.Deadliner.
+func (s *side) Deadline() (time.Time, bool) {
+	s.deadlineMu.Lock()
+	defer s.deadlineMu.Unlock()
+	return s.deadline, !s.deadline.IsZero()
+}
+
 // deadlinePassed is called by the timer, possibly late: after the deadline was
 // moved.
 func (fd *FD) deadlinePassed(s *side) {

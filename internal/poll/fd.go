@@ -153,6 +153,7 @@ func (s *side) check() error {
 func (s *side) request() *request {
 	if s.req == nil {
 		s.req = newRequest()
+		s.req.Bound = s
 	}
 	return s.req
 }
