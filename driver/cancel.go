@@ -14,9 +14,11 @@ type retry struct {
 	at time.Time
 }
 
+// The shortest and the longest pause before a cancellation is repeated, in
+// milliseconds.
 const (
-	minRetry = time.Millisecond
-	maxRetry = time.Second
+	minRetry = 1
+	maxRetry = 1000
 )
 
 // acceptCancel takes over a cancellation from its producer.
@@ -49,7 +51,8 @@ func (l *loop) cancelCompleted(c uring.CQE) {
 		l.d.stats.cancelsLate.Inc() // it has completed by itself
 	default:
 		op.cancelDelay = min(max(2*op.cancelDelay, minRetry), maxRetry)
-		l.retries = append(l.retries, retry{ud: op.ud, at: time.Now().Add(op.cancelDelay)})
+		at := time.Now().Add(time.Duration(op.cancelDelay) * time.Millisecond)
+		l.retries = append(l.retries, retry{ud: op.ud, at: at})
 		l.d.stats.cancelsAgain.Inc()
 	}
 }

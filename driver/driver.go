@@ -400,7 +400,7 @@ func (d *Driver) Cancel(op *Op) bool {
 // the driver has ended.
 func (d *Driver) call(f func()) bool {
 	ran := make(chan struct{})
-	op := &Op{Waits: true, call: func() { f(); close(ran) }}
+	op := &Op{Waits: true, calls: true, Late: func(*Op) { f(); close(ran) }}
 	d.waiting.used.Inc() // keeps the driver alive, however full
 	select {
 	case <-d.done:

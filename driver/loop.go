@@ -108,8 +108,8 @@ func (l *loop) gather() int {
 
 // accept takes over an operation from its producer.
 func (l *loop) accept(op *Op) {
-	if op.call != nil {
-		op.call()
+	if op.calls {
+		op.Late(op)
 		l.d.waiting.used.Dec()
 		return
 	}

@@ -2,7 +2,6 @@ package driver
 
 import (
 	"syscall"
-	"time"
 
 	"go.uber.org/atomic"
 
@@ -30,6 +29,24 @@ type Op struct {
 	// Sink receives the completions.
 	Sink Sink
 
+	// Late, if not nil, is called when the operation is about to be handed to
+	// the kernel, and fills SQE in: what has been added since it was submitted
+	// goes with it. SQE.Opcode must be set before. Late runs on the goroutine
+	// that drives the ring and must not block. It can be called again for the
+	// same operation, if that comes back without having been done.
+	Late func(*Op)
+
+	// Bound, if not nil, knows when the operation will be cancelled, for Dump to
+	// tell.
+	Bound Deadliner
+
+	// next links the submission queue, cancelNext the cancellation queue.
+	// Each belongs to its queue while the Op is in it.
+	next, cancelNext *Op
+
+	// state says who may do what; see the constants.
+	state atomic.Uint32
+
 	// Waits says that the operation may wait for a peer for any length of time
 	// (a receive, an accept, a poll), rather than finish by itself (a read of
 	// a file). Only operations of the second kind count against
@@ -42,38 +59,21 @@ type Op struct {
 	// does not wait for it.
 	Lingers bool
 
-	// Late, if not nil, is called when the operation is about to be handed to
-	// the kernel, and fills SQE in: what has been added since it was submitted
-	// goes with it. SQE.Opcode must be set before. Late runs on the goroutine
-	// that drives the ring and must not block. It can be called again for the
-	// same operation, if that comes back without having been done.
-	Late func(*Op)
+	// What follows belongs to whoever drives the ring. There is one Op for each
+	// connection that waits, so its size counts: small fields are together.
+	place      place
+	cancelSeen bool    // the cancellation has been taken from its queue
+	ud         uint64  // user data while in the table
+	since      int64   // when it was first stamped, zero for not yet; see loop.stamp
+	chain      *chain  // which it is a member of
+	traced     *traced // if Config.Trace is set
 
-	// Bound, if not nil, knows when the operation will be cancelled, for Dump to
-	// tell.
-	Bound Deadliner
-
-	// state says who may do what; see the constants.
-	state atomic.Uint32
-
-	// next links the submission queue, cancelNext the cancellation queue.
-	// Each belongs to its queue while the Op is in it.
-	next, cancelNext *Op
-
-	// What follows belongs to whoever drives the ring.
-	place       place
-	cancelSeen  bool          // the cancellation has been taken from its queue
-	resubmits   uint16        // how often it came back cancelled by nobody
-	cancelDelay time.Duration // before the cancellation was last repeated
-	since       int64         // when it was first stamped, zero for not yet; see loop.stamp
-	ud          uint64        // user data while in the table
-	traced      *traced       // if Config.Trace is set
-	call        func()        // run this instead of submitting anything
-	chain       *chain        // which it is a member of
-	twice       bool          // it has had a completion before the terminal one, with
-	first       int32         // this result; only in a chain
-	// final is the terminal completion while it waits for cancelSeen.
-	final Completion
+	final       Completion // the terminal completion while it waits for cancelSeen
+	first       int32      // the result of a completion before that, if twice; only in a chain
+	twice       bool
+	calls       bool   // it is no operation: Late is called instead of submitting anything
+	resubmits   uint16 // how often it came back cancelled by nobody
+	cancelDelay uint16 // before the cancellation was last repeated, in milliseconds
 }
 
 // The states of an Op. A canceller may only act on an Op that is active and
