@@ -169,8 +169,8 @@ func (c *conn) CloseWrite() error {
 	return nil
 }
 
-// LocalAddr returns the local network address. It is shared by all calls, so
-// do not modify it.
+// LocalAddr returns the local network address. It is shared by all calls, and by
+// the connections of a listener, so do not modify it.
 func (c *conn) LocalAddr() Addr {
 	if !c.ok() {
 		return nil

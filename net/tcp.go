@@ -1,6 +1,7 @@
 package net
 
 import (
+	"bytes"
 	"context"
 	"net"
 	"syscall"
@@ -139,7 +140,18 @@ func (l *TCPListener) AcceptTCP() (*TCPConn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newTCPConn(fd, l.net, peer), nil
+	c := newTCPConn(fd, l.net, peer)
+	if sameTCPAddr(c.laddr, l.addr) {
+		c.laddr = l.addr // one for all, unless the listener has any address
+	}
+	return c, nil
+}
+
+// sameTCPAddr reports whether two addresses are the same in every byte.
+func sameTCPAddr(a, b net.Addr) bool {
+	x, ok := a.(*net.TCPAddr)
+	y, too := b.(*net.TCPAddr)
+	return ok && too && bytes.Equal(x.IP, y.IP) && x.Port == y.Port && x.Zone == y.Zone
 }
 
 // Accept implements the Listener Accept method.
