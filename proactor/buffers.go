@@ -241,11 +241,15 @@ func (g *BufferGroup) back(b *buffer) {
 // quarantined is how many buffers are kept back in a build with invariants.
 const quarantined = 16
 
-// exhausted answers the kernel's want of buffers. It reports whether there are
-// some now; otherwise w is woken when there may be.
+// exhausted answers the kernel's want of buffers. It reports whether it is worth
+// asking again at once: there are some, or the ring has ended, which is to be
+// found out. Otherwise w is woken when it may be.
 func (g *BufferGroup) exhausted(w *driver.Waiter) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if g.closed {
+		return true
+	}
 	g.stats.Exhausted++
 	g.drainLocked()
 	if g.growLocked() {
@@ -338,6 +342,10 @@ func (t *groupTable) close() {
 	for _, g := range groups {
 		g.mu.Lock()
 		g.closed = true
+		for _, w := range g.waiting {
+			w.Wake()
+		}
+		g.waiting = nil
 		_ = g.freeLocked()
 		g.mu.Unlock()
 	}
