@@ -1,11 +1,14 @@
 package proactor_test
 
 import (
+	"io"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/yamanote-go/yamanote/driver"
 	"github.com/yamanote-go/yamanote/internal/testkit"
 	"github.com/yamanote-go/yamanote/proactor"
 )
@@ -36,6 +39,50 @@ func TestStreamWithoutBuffersEndsWithTheRuntime(t *testing.T) {
 			}
 			require.ErrorIs(t, err, proactor.ErrClosed)
 			require.Zero(t, g.Stats().Leased)
+		})
+	}
+}
+
+// untilThird is an accept of connections that ends after two, by saying so.
+type untilThird struct {
+	proactor.Accepts
+	seen *int
+	end  error
+}
+
+func (o untilThird) Item(r *proactor.Request, c driver.Completion) (proactor.Arrival, error) {
+	if *o.seen++; *o.seen == 3 {
+		return proactor.Arrival{}, o.end
+	}
+	return o.Accepts.Item(r, c)
+}
+
+// When Item says that the stream is at its end, nothing follows, although the
+// kernel is not done; and the descriptors that come all the same are closed.
+func TestStreamEndedByItsItems(t *testing.T) {
+	for _, end := range []error{io.EOF, syscall.EPROTO} {
+		forEach(t, func(t *testing.T, rt *proactor.Runtime) {
+			before := openFiles(t)
+			l, addr := listener(t)
+			s := stream(t, rt, proactor.Multishot[proactor.Arrival](untilThird{proactor.Accepts{FD: l}, new(int), end}), 10)
+			var clients []int
+			for range 6 {
+				clients = append(clients, dial(t, addr))
+			}
+			for range 2 {
+				a, err := s.Next(limited(t))
+				require.NoError(t, err)
+				require.NoError(t, syscall.Close(a.FD))
+			}
+			for range 3 {
+				_, err := s.Next(limited(t))
+				require.ErrorIs(t, err, end)
+			}
+			require.NoError(t, s.Close())
+			for _, fd := range clients {
+				require.NoError(t, syscall.Close(fd))
+			}
+			require.Equal(t, before+1, openFiles(t)) // the listener
 		})
 	}
 }

@@ -26,8 +26,10 @@ type Multishot[T any] interface {
 
 	// Item turns a completion that is not an error into an item; io.EOF says
 	// that it is none and that the stream is at its end, another error that the
-	// stream has failed. It is called on whichever goroutine drives the ring,
-	// and must not block.
+	// stream has failed. In both cases the operation is cancelled, what the
+	// completion yielded is discarded as the Request says (OwnsFD, Discard), and
+	// items that come all the same are let go of. Item is called on whichever
+	// goroutine drives the ring, and must not block.
 	Item(*Request, driver.Completion) (T, error)
 
 	// Discard lets go of an item that nobody takes. It must not block either.
@@ -371,7 +373,7 @@ func (s *stream[T]) awaitBuffers(ctx context.Context) {
 func (s *stream[T]) Complete(op *driver.Op, c driver.Completion) {
 	it, some := s.turnInto(c)
 	s.mu.Lock()
-	drop := s.closed
+	drop := s.closed || s.ended != nil
 	if some && !drop {
 		s.queue = append(s.queue, it)
 	}
@@ -381,7 +383,7 @@ func (s *stream[T]) Complete(op *driver.Op, c driver.Completion) {
 		if s.closed {
 			s.settleLocked()
 		}
-	} else if len(s.queue)-s.head >= s.depth && !s.stopping && !s.closed {
+	} else if (len(s.queue)-s.head >= s.depth || s.ended != nil) && !s.stopping && !s.closed {
 		s.stopping, stop = true, true
 	}
 	s.mu.Unlock()
@@ -401,6 +403,7 @@ func (s *stream[T]) turnInto(c driver.Completion) (it item[T], some bool) {
 		v, err := s.source.Item(&s.req, c)
 		if err != nil {
 			s.fail(err)
+			s.req.discard(c)
 			return it, false
 		}
 		if b, ok := s.source.(buffered[T]); ok && s.group.short() {
