@@ -113,6 +113,10 @@ func (s *Shard) NewBufferGroup(cfg BufferConfig) (*BufferGroup, error) {
 		return nil, err
 	}
 	g := &BufferGroup{shard: s, cfg: cfg, given: cfg.Count, buffers: make([]buffer, cfg.Max)}
+	// The end of the Runtime, which frees the groups that it finds, waits until this
+	// one is complete.
+	g.mu.Lock()
+	defer g.mu.Unlock()
 	entries := 1 << bits.Len(uint(cfg.Max-1))
 	for range 1 << 16 {
 		if g.id, err = s.groups.add(g); err != nil {
