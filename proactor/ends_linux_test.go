@@ -86,3 +86,41 @@ func TestStreamEndedByItsItems(t *testing.T) {
 		})
 	}
 }
+
+// untilDot is a stream of messages that ends with the one that is a dot.
+type untilDot struct{ proactor.Receives }
+
+func (o untilDot) Item(r *proactor.Request, c driver.Completion) (proactor.Lease, error) {
+	l, err := o.Receives.Item(r, c)
+	if err == nil && string(l.Bytes()) == "." {
+		l.Release()
+		return proactor.Lease{}, io.EOF
+	}
+	return l, err
+}
+
+// A Multishot of the program's own uses a group of buffers as those of this
+// package do: the group grows for it, and is not closed under it.
+func TestOwnMultishotWithBuffers(t *testing.T) {
+	forEach(t, func(t *testing.T, rt *proactor.Runtime) {
+		g := group(t, rt, proactor.BufferConfig{Size: 8, Count: 1, Max: 2})
+		p, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_SEQPACKET|syscall.SOCK_CLOEXEC, 0)
+		require.NoError(t, err)
+		fds(t, p[:]...)
+		s := stream(t, rt, proactor.Multishot[proactor.Lease](untilDot{proactor.Receives{FD: p[1], Group: g}}), 0)
+		require.ErrorContains(t, g.Close(), "streams use")
+		for _, m := range []string{"a", "b", "c", "d", ".", "e"} {
+			require.NoError(t, send(p[0], []byte(m)))
+		}
+		for _, want := range []string{"a", "b", "c", "d"} {
+			l, err := s.Next(limited(t))
+			require.NoError(t, err)
+			require.Equal(t, want, string(l.Bytes()))
+			require.True(t, l.Release())
+		}
+		_, err = s.Next(limited(t))
+		require.Equal(t, io.EOF, err)
+		require.NoError(t, s.Close())
+		require.Zero(t, g.Stats().Leased)
+	})
+}

@@ -18,7 +18,8 @@ import (
 // Multishot is an operation that completes again and again, as a value: each
 // completion brings an item of type T. Accepts, Receives, Reads, Datagrams,
 // Polls and Ticks are the ready-made ones; any type with these methods is one
-// too.
+// too. One that receives into a BufferGroup embeds Receives, Reads or Datagrams
+// and has the same items, so that the group knows who uses it.
 type Multishot[T any] interface {
 	// Prepare fills in what to submit and what memory it needs. It is called
 	// again each time the operation has to be armed anew.
