@@ -143,6 +143,13 @@ func (c Config) withDefaults() (Config, error) {
 	return c, nil
 }
 
+// Check returns what makes no sense in the configuration, whatever the system, or
+// nil. Open does this, too.
+func (c Config) Check() error {
+	_, err := c.withDefaults()
+	return err
+}
+
 // Driver owns a ring and the goroutine that drives it. Its methods may be
 // called from any goroutine.
 type Driver struct {

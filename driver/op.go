@@ -129,8 +129,8 @@ func (c Completion) Err() error {
 }
 
 // Sink is told of completions, on the goroutine that drives the ring, which can
-// be anybody's: it must not block. The one thing that it may ask of a driver is
-// TrySubmit, of the driver that calls it.
+// be anybody's: it must not block. All that it may ask of a driver is TrySubmit
+// and Cancel, of the driver that calls it.
 type Sink interface {
 	Complete(op *Op, c Completion)
 }

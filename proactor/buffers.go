@@ -1,10 +1,12 @@
 package proactor
 
 import (
+	"errors"
 	"fmt"
 	"math/bits"
 	"slices"
 	"sync"
+	"syscall"
 
 	"go.uber.org/atomic"
 
@@ -111,15 +113,26 @@ func (s *Shard) NewBufferGroup(cfg BufferConfig) (*BufferGroup, error) {
 		return nil, err
 	}
 	g := &BufferGroup{shard: s, cfg: cfg, given: cfg.Count, buffers: make([]buffer, cfg.Max)}
-	g.id, err = s.groups.add(g)
-	if err != nil {
-		return nil, err
-	}
+	// The end of the Runtime, which frees the groups that it finds, waits until this
+	// one is complete.
+	g.mu.Lock()
+	defer g.mu.Unlock()
 	entries := 1 << bits.Len(uint(cfg.Max-1))
-	g.ring, err = s.driver.NewBufferRing(g.id, entries, cfg.Size, cfg.Count)
-	if err != nil {
+	for range 1 << 16 {
+		if g.id, err = s.groups.add(g); err != nil {
+			return nil, err
+		}
+		g.ring, err = s.driver.NewBufferRing(g.id, entries, cfg.Size, cfg.Count)
+		if err == nil {
+			break
+		}
 		s.groups.remove(g)
-		return nil, fmt.Errorf("proactor: %w", closedError(err))
+		if !errors.Is(err, syscall.EEXIST) { // else the program has provided buffers by that number
+			return nil, fmt.Errorf("proactor: %w", closedError(err))
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("proactor: no number left for a group of buffers: %w", err)
 	}
 	for i := range g.buffers {
 		b := &g.buffers[i]
@@ -241,11 +254,15 @@ func (g *BufferGroup) back(b *buffer) {
 // quarantined is how many buffers are kept back in a build with invariants.
 const quarantined = 16
 
-// exhausted answers the kernel's want of buffers. It reports whether there are
-// some now; otherwise w is woken when there may be.
+// exhausted answers the kernel's want of buffers. It reports whether it is worth
+// asking again at once: there are some, or the ring has ended, which is to be
+// found out. Otherwise w is woken when it may be.
 func (g *BufferGroup) exhausted(w *driver.Waiter) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if g.closed {
+		return true
+	}
 	g.stats.Exhausted++
 	g.drainLocked()
 	if g.growLocked() {
@@ -297,11 +314,13 @@ func (g *BufferGroup) forget(w *driver.Waiter) {
 	}
 }
 
-// groupTable holds a shard's groups by their kernel ids.
+// groupTable holds a shard's groups by their kernel ids. Those are given out from
+// the highest down, out of the way of programs that provide buffers by ids of
+// their own.
 type groupTable struct {
 	mu     sync.Mutex
 	groups map[uint16]*BufferGroup
-	next   uint16
+	given  uint16 // ids, modulo all there are
 }
 
 func (t *groupTable) add(g *BufferGroup) (uint16, error) {
@@ -310,15 +329,16 @@ func (t *groupTable) add(g *BufferGroup) (uint16, error) {
 	if len(t.groups) == 1<<16 {
 		return 0, fmt.Errorf("proactor: %d buffer groups on one shard: there can be no more", 1<<16)
 	}
-	for t.groups[t.next] != nil {
-		t.next++
+	for t.groups[^t.given] != nil {
+		t.given++
 	}
 	if t.groups == nil {
 		t.groups = make(map[uint16]*BufferGroup)
 	}
-	t.groups[t.next] = g
-	t.next++
-	return t.next - 1, nil
+	id := ^t.given
+	t.groups[id] = g
+	t.given++
+	return id, nil
 }
 
 func (t *groupTable) remove(g *BufferGroup) {
@@ -338,6 +358,10 @@ func (t *groupTable) close() {
 	for _, g := range groups {
 		g.mu.Lock()
 		g.closed = true
+		for _, w := range g.waiting {
+			w.Wake()
+		}
+		g.waiting = nil
 		_ = g.freeLocked()
 		g.mu.Unlock()
 	}

@@ -42,6 +42,10 @@ var (
 // that it has submitted, the kernel cancels that member; the chain is then
 // submitted again from there on, with the member's time limit starting anew.
 //
+// What members yield belongs to those who call Result. Unlike a Completion, a
+// Chain that is forgotten lets go of nothing: where members yield descriptors,
+// defer Abandon, which closes those that nobody has taken.
+//
 // A Chain is built by one goroutine; once it is submitted, all of its methods
 // may be called from any.
 type Chain struct {

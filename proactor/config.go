@@ -67,11 +67,13 @@ type Config struct {
 	MaxInFlight int
 
 	// DirectFiles is the number of slots for registered files that each shard
-	// has, DirectFile; default none, at most 65536. It needs Linux 5.19.
+	// has, DirectFile; default none, at most 65536 and RLIMIT_NOFILE. It needs
+	// Linux 5.19: to ModeAuto, an older kernel has no ring then.
 	DirectFiles int
 
 	// Arenas is the number of arenas of registered memory that each shard can
-	// have, see Shard.NewArena; default none, at most 1024. It needs Linux 5.19.
+	// have, see Shard.NewArena; default none, at most 1024. It needs Linux 5.19,
+	// as DirectFiles does.
 	Arenas int
 
 	// Personalities allows Shard.NewPersonality.
@@ -153,7 +155,7 @@ func (c Config) withEnv() (Config, error) {
 	if c.Arenas < 0 || c.Arenas > maxArenas {
 		return c, fmt.Errorf("proactor: Arenas is %d: want 0 to %d", c.Arenas, maxArenas)
 	}
-	return c, nil
+	return c, c.driver().Check()
 }
 
 func (c Config) driver() driver.Config {

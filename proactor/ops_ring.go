@@ -85,6 +85,9 @@ func (o InstallFile) Prepare(r *Request) error {
 // group. The memory is the kernel's until each buffer has been handed out or
 // removed, and stays reachable for as long as the Runtime lives. A Runtime with
 // several shards gives a group to one of them.
+//
+// A BufferGroup has a number, too: the highest that is free when it is made. To
+// provide buffers by that number fails with EINVAL, so use low ones.
 type ProvideBuffers struct {
 	nothing
 	Group, First uint16

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"syscall"
 
 	"go.uber.org/atomic"
 
@@ -41,8 +42,10 @@ type Runtime struct {
 }
 
 // New starts a Runtime. With ModeAuto it fails only for a Config or an
-// environment that make no sense: where the system offers no ring, the Runtime
-// stands on the standard library, and Backend says why.
+// environment that make no sense, or a Config that asks for more than the limits
+// of the process allow (DirectFiles): where the system offers no ring, or none
+// that can do what is asked for, the Runtime stands on the standard library, and
+// Backend says why.
 func New(cfg Config) (*Runtime, error) {
 	cfg, err := cfg.withEnv()
 	if err != nil {
@@ -58,6 +61,10 @@ func New(cfg Config) (*Runtime, error) {
 		if err == nil {
 			if err = rt.add(d); err == nil {
 				continue
+			}
+			if errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENOMEM) {
+				// There is a ring, and the caller can change what is wrong.
+				return nil, errors.Join(err, rt.closeDrivers(context.Background()))
 			}
 		}
 		err = errors.Join(fmt.Errorf("%w: %w", ErrNoRing, err), rt.closeDrivers(context.Background()))

@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -102,17 +103,16 @@ func TestConfig(t *testing.T) {
 	for _, cfg := range []proactor.Config{
 		{Shards: -1},
 		{Shards: 1 << 20},
-	} {
-		_, err := proactor.New(cfg)
-		require.Error(t, err, "%+v", cfg)
-	}
-	for _, cfg := range []proactor.Config{
+		{DirectFiles: -1},
+		{Arenas: 1 << 20},
 		{SQEntries: 8, CQEntries: 4},
 		{MaxInFlight: -1},
 	} {
-		cfg.Mode = proactor.ModeRing
-		_, err := proactor.New(cfg)
-		require.Error(t, err, "%+v", cfg)
+		for _, cfg.Mode = range []proactor.Mode{proactor.ModeAuto, proactor.ModeRing, proactor.ModeStd} {
+			_, err := proactor.New(cfg)
+			require.Error(t, err, "%+v", cfg)
+			require.NotErrorIs(t, err, proactor.ErrNoRing)
+		}
 	}
 	rt := open(t, proactor.Config{Shards: 3})
 	b := rt.Backend()
@@ -126,6 +126,25 @@ func TestConfig(t *testing.T) {
 		seen[rt.Pick()] = true
 	}
 	require.Len(t, seen, 3)
+}
+
+// More slots for files than the process may have open is an error of the caller's,
+// and no reason to do without a ring.
+func TestConfigBeyondALimit(t *testing.T) {
+	open(t, proactor.Config{}) // or else skip
+	var limit syscall.Rlimit
+	require.NoError(t, syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit))
+	low := limit
+	low.Cur = 200
+	require.NoError(t, syscall.Setrlimit(syscall.RLIMIT_NOFILE, &low))
+	defer func() { require.NoError(t, syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit)) }()
+	_, err := proactor.New(proactor.Config{Shards: 2, DirectFiles: 201})
+	require.ErrorIs(t, err, syscall.EMFILE)
+	require.ErrorContains(t, err, "Config.DirectFiles")
+	require.NotErrorIs(t, err, proactor.ErrNoRing)
+	rt, err := proactor.New(proactor.Config{DirectFiles: 200})
+	require.NoError(t, err)
+	require.NoError(t, rt.Close())
 }
 
 func TestStats(t *testing.T) {

@@ -18,7 +18,8 @@ import (
 // Multishot is an operation that completes again and again, as a value: each
 // completion brings an item of type T. Accepts, Receives, Reads, Datagrams,
 // Polls and Ticks are the ready-made ones; any type with these methods is one
-// too.
+// too. One that receives into a BufferGroup embeds Receives, Reads or Datagrams
+// and has the same items, so that the group knows who uses it.
 type Multishot[T any] interface {
 	// Prepare fills in what to submit and what memory it needs. It is called
 	// again each time the operation has to be armed anew.
@@ -26,8 +27,10 @@ type Multishot[T any] interface {
 
 	// Item turns a completion that is not an error into an item; io.EOF says
 	// that it is none and that the stream is at its end, another error that the
-	// stream has failed. It is called on whichever goroutine drives the ring,
-	// and must not block.
+	// stream has failed. In both cases the operation is cancelled, what the
+	// completion yielded is discarded as the Request says (OwnsFD, Discard), and
+	// items that come all the same are let go of. Item is called on whichever
+	// goroutine drives the ring, and must not block.
 	Item(*Request, driver.Completion) (T, error)
 
 	// Discard lets go of an item that nobody takes. It must not block either.
@@ -371,7 +374,7 @@ func (s *stream[T]) awaitBuffers(ctx context.Context) {
 func (s *stream[T]) Complete(op *driver.Op, c driver.Completion) {
 	it, some := s.turnInto(c)
 	s.mu.Lock()
-	drop := s.closed
+	drop := s.closed || s.ended != nil
 	if some && !drop {
 		s.queue = append(s.queue, it)
 	}
@@ -381,7 +384,7 @@ func (s *stream[T]) Complete(op *driver.Op, c driver.Completion) {
 		if s.closed {
 			s.settleLocked()
 		}
-	} else if len(s.queue)-s.head >= s.depth && !s.stopping && !s.closed {
+	} else if (len(s.queue)-s.head >= s.depth || s.ended != nil) && !s.stopping && !s.closed {
 		s.stopping, stop = true, true
 	}
 	s.mu.Unlock()
@@ -401,6 +404,7 @@ func (s *stream[T]) turnInto(c driver.Completion) (it item[T], some bool) {
 		v, err := s.source.Item(&s.req, c)
 		if err != nil {
 			s.fail(err)
+			s.req.discard(c)
 			return it, false
 		}
 		if b, ok := s.source.(buffered[T]); ok && s.group.short() {

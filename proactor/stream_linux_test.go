@@ -481,6 +481,36 @@ func TestBufferGroupMisuse(t *testing.T) {
 	require.ErrorContains(t, err, "another Runtime")
 }
 
+// Groups that the program provides and those of this package do not get into each
+// other's way, whoever came first.
+func TestBufferGroupBesideProvidedBuffers(t *testing.T) {
+	rt := open(t, proactor.Config{Extra: proactor.AllOps()})
+	provide := func(id uint16) error {
+		_, err := proactor.Do(t.Context(), rt, proactor.ProvideBuffers{Group: id, Memory: make([]byte, 64), Size: 64})
+		return err
+	}
+	for _, id := range []uint16{0, 1, 65534, 65535} {
+		require.NoError(t, provide(id))
+	}
+	for range 2 {
+		g := group(t, rt, proactor.BufferConfig{Count: 2})
+		a, b := socketpair(t)
+		s := stream(t, rt, proactor.Receives{FD: b, Group: g}, 0)
+		require.NoError(t, send(a, []byte("hello")))
+		l, err := s.Next(limited(t))
+		require.NoError(t, err)
+		require.Equal(t, "hello", string(l.Bytes()))
+		l.Release()
+	}
+	require.NoError(t, provide(2))
+	require.ErrorIs(t, provide(65533), syscall.EINVAL)
+	for _, id := range []uint16{0, 1, 2, 65534, 65535} {
+		n, err := proactor.Do(t.Context(), rt, proactor.RemoveBuffers{Group: id, N: 10})
+		require.NoError(t, err)
+		require.Equal(t, 1, n)
+	}
+}
+
 // A lease outlives its stream, its group and the runtime.
 func TestLeaseOutlivesTheRuntime(t *testing.T) {
 	rt := open(t, proactor.Config{})
