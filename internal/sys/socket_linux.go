@@ -310,8 +310,13 @@ func ShutdownWrite(fd int) error {
 	return os.NewSyscallError("shutdown", unix.Shutdown(fd, unix.SHUT_WR))
 }
 
-// SetBlocking makes a descriptor blocking: on a non-blocking one, ring
-// operations fail with EAGAIN instead of waiting.
+// SetBlocking makes a descriptor blocking, which all operations of a ring wait
+// on. On a non-blocking one some fail with EAGAIN, depending on the kernel.
 func SetBlocking(fd int) error {
 	return os.NewSyscallError("fcntl", unix.SetNonblock(fd, false))
+}
+
+// SetNonblocking makes a descriptor non-blocking.
+func SetNonblocking(fd int) error {
+	return os.NewSyscallError("fcntl", unix.SetNonblock(fd, true))
 }

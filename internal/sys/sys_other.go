@@ -56,6 +56,7 @@ func Linger(int) int                                                 { return -1
 func ShutdownRead(int) error                                         { return errors.ErrUnsupported }
 func ShutdownWrite(int) error                                        { return errors.ErrUnsupported }
 func SetBlocking(int) error                                          { return errors.ErrUnsupported }
+func SetNonblocking(int) error                                       { return errors.ErrUnsupported }
 
 // Files and Buffers are tables that a ring has registered.
 type (
