@@ -57,6 +57,7 @@ func ShutdownRead(int) error                                         { return er
 func ShutdownWrite(int) error                                        { return errors.ErrUnsupported }
 func SetBlocking(int) error                                          { return errors.ErrUnsupported }
 func SetNonblocking(int) error                                       { return errors.ErrUnsupported }
+func TCPOptions(int) (func() error, error)                           { return nil, errors.ErrUnsupported }
 
 // Files and Buffers are tables that a ring has registered.
 type (
