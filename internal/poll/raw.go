@@ -29,6 +29,20 @@ func (fd *FD) RawWrite(f func(sysfd int) bool) error {
 }
 
 func (fd *FD) raw(s *side, event uint32, f func(sysfd int) bool) error {
+	return fd.turn(s, func() error {
+		var p patience
+		for !f(fd.sysfd) {
+			if err := fd.ready(s, event, &p); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// turn has a direction for as long as f takes, which makes system calls of its
+// own.
+func (fd *FD) turn(s *side, f func() error) error {
 	if err := fd.begin(s); err != nil {
 		return err
 	}
@@ -36,13 +50,7 @@ func (fd *FD) raw(s *side, event uint32, f func(sysfd int) bool) error {
 	if err := fd.own(s); err != nil {
 		return err
 	}
-	var p patience
-	for !f(fd.sysfd) {
-		if err := fd.ready(s, event, &p); err != nil {
-			return err
-		}
-	}
-	return nil
+	return f()
 }
 
 // own prepares a direction, whose lock the caller has, for system calls of the
