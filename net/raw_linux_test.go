@@ -1,6 +1,7 @@
 package net_test
 
 import (
+	"context"
 	"errors"
 	"io"
 	stdnet "net"
@@ -232,3 +233,60 @@ func TestNonblockingStillWaits(t *testing.T) {
 		require.NoError(t, (<-w).err)
 	})
 }
+
+// A Dialer's Control sees each socket before it is bound and connected, with the
+// network and address that the standard library gives it, and its error is that
+// of the dial. So does a ListenConfig's.
+func TestControl(t *testing.T) {
+	forEachNetwork(t, func(t *testing.T, rt *proactor.Runtime, network string) {
+		type call struct{ network, address string }
+		var calls []call
+		set := func(network, address string, c syscall.RawConn) error {
+			calls = append(calls, call{network, address})
+			return c.Control(func(fd uintptr) {
+				require.NoError(t, syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVLOWAT, 2))
+			})
+		}
+		lc := net.ListenConfig{Runtime: rt, Control: set}
+		l, err := lc.Listen(context.Background(), network, address(t, network))
+		require.NoError(t, err)
+		defer l.Close()
+		require.Equal(t, network, calls[0].network)
+		require.Equal(t, 2, rawOptions(t, l)["SO_RCVLOWAT"])
+
+		calls = nil
+		want := []call{{network, l.Addr().String()}}
+		generic := network
+		if network != "unix" {
+			generic = "tcp"
+		}
+		ignored := func(string, string, syscall.RawConn) error { return errors.New("called") }
+		for _, d := range []net.Dialer{
+			{Runtime: rt, Control: set},
+			{Runtime: rt, Control: ignored, ControlContext: func(ctx context.Context, network, address string, c syscall.RawConn) error {
+				require.Equal(t, "value", ctx.Value(key{}))
+				return set(network, address, c)
+			}},
+		} {
+			c, err := d.DialContext(context.WithValue(context.Background(), key{}, "value"), generic, l.Addr().String())
+			require.NoError(t, err)
+			require.Equal(t, want, calls)
+			require.Equal(t, 2, rawOptions(t, c)["SO_RCVLOWAT"])
+			peer, err := l.Accept()
+			require.NoError(t, err)
+			roundTrip(t, c, peer)
+			require.NoError(t, errors.Join(c.Close(), peer.Close()))
+			calls = nil
+		}
+
+		for _, fail := range []error{syscall.EPERM, context.Canceled, io.EOF} {
+			control := func(string, string, syscall.RawConn) error { return fail }
+			_, err := (&net.Dialer{Runtime: rt, Control: control}).Dial(generic, l.Addr().String())
+			_, std := (&stdnet.Dialer{Control: control}).Dial(generic, l.Addr().String())
+			require.EqualError(t, err, std.Error())
+			require.ErrorIs(t, err, fail)
+		}
+	})
+}
+
+type key struct{}
