@@ -73,8 +73,9 @@ func (fd *FD) own(s *side) error {
 
 // SetNonblock makes the descriptor non-blocking, for those who make system
 // calls on it and want to wait for readiness. The ring does not need that and
-// is not disturbed by it: the kernel passes receives and sends of a ring flags
-// of their own. Accept deals with the kernels that look at the descriptor.
+// is not disturbed by it: RECV and SEND have flags of their own and do not look
+// at the descriptor's. SENDMSG and RECVMSG do when a thread of the kernel gets
+// them, and would fail with EAGAIN; Accept deals with kernels that do likewise.
 func (fd *FD) SetNonblock() error {
 	if err := fd.incref(); err != nil {
 		return err
