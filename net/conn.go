@@ -3,6 +3,7 @@ package net
 import (
 	"io"
 	"net"
+	"os"
 	"syscall"
 	"time"
 
@@ -18,6 +19,7 @@ type stdStream interface {
 	SetReadBuffer(bytes int) error
 	SetWriteBuffer(bytes int) error
 	SyscallConn() (syscall.RawConn, error)
+	File() (*os.File, error)
 }
 
 // conn is a stream connection, on a ring or, if std is not nil, of the

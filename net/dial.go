@@ -53,6 +53,16 @@ type Dialer struct {
 	// Resolver is the resolver to use; nil means the default.
 	Resolver *Resolver
 
+	// Control, if not nil, is called with every socket that a dial creates, before
+	// it is bound and connected. The network tells its family ("tcp4" for "tcp"),
+	// and the address is that to connect to, resolved. It is ignored if
+	// ControlContext is set.
+	Control func(network, address string, c syscall.RawConn) error
+
+	// ControlContext is Control with the context of the dial, in which the
+	// dialer's own bounds are included.
+	ControlContext func(ctx context.Context, network, address string, c syscall.RawConn) error
+
 	// Runtime is what the connection runs on; nil means the default runtime.
 	Runtime *proactor.Runtime
 
@@ -111,7 +121,8 @@ func (d *Dialer) bound(ctx context.Context) (context.Context, context.CancelFunc
 // dialStd dials by the standard library.
 func (d *Dialer) dialStd(ctx context.Context, network, address string) (Conn, error) {
 	std := net.Dialer{Timeout: d.Timeout, Deadline: d.Deadline, LocalAddr: d.LocalAddr,
-		KeepAlive: d.KeepAlive, KeepAliveConfig: d.KeepAliveConfig, Resolver: d.Resolver}
+		KeepAlive: d.KeepAlive, KeepAliveConfig: d.KeepAliveConfig, Resolver: d.Resolver,
+		Control: d.Control, ControlContext: d.ControlContext}
 	c, err := std.DialContext(ctx, network, address)
 	if err != nil {
 		return nil, err
@@ -306,12 +317,16 @@ func (d *Dialer) connectTCPOnce(ctx context.Context, rt *proactor.Runtime, netwo
 	if err := peer.SetIP(family, remote.IP, remote.Port, remote.Zone); err != nil {
 		return nil, err
 	}
-	fd, err := d.connect(ctx, rt, family, peer, func(fd int) error {
+	fd, err := d.connect(ctx, rt, family, peer, func(pfd *poll.FD) error {
+		fd := pfd.Sysfd()
 		if family == sys.INET6 {
 			// As the standard library does: "tcp6" is IPv6 and nothing else.
 			if err := sys.SetIPv6Only(fd, network == "tcp6"); err != nil {
 				return err
 			}
+		}
+		if err := d.control(ctx, pfd, familyNetwork(family), remote); err != nil {
+			return err
 		}
 		if local == nil {
 			return nil
@@ -361,7 +376,10 @@ func (d *Dialer) dialUnix(ctx context.Context, rt *proactor.Runtime, address str
 	if err := peer.SetUnix(address); err != nil {
 		return nil, opError(wrapErr("connect", err))
 	}
-	fd, err := d.connect(ctx, rt, sys.UNIX, peer, func(fd int) error {
+	fd, err := d.connect(ctx, rt, sys.UNIX, peer, func(fd *poll.FD) error {
+		if err := d.control(ctx, fd, "unix", remote); err != nil {
+			return err
+		}
 		if local == nil {
 			return nil
 		}
@@ -369,7 +387,7 @@ func (d *Dialer) dialUnix(ctx context.Context, rt *proactor.Runtime, address str
 		if err := sa.SetUnix(local.Name); err != nil {
 			return err
 		}
-		return sys.Bind(fd, sa)
+		return sys.Bind(fd.Sysfd(), sa)
 	})
 	if err != nil {
 		return nil, opError(dialErr(err))
@@ -377,14 +395,38 @@ func (d *Dialer) dialUnix(ctx context.Context, rt *proactor.Runtime, address str
 	return newUnixConn(fd, "unix", peer), nil
 }
 
+// familyNetwork is the network of TCP sockets of a family.
+func familyNetwork(family int) string {
+	if family == sys.INET {
+		return "tcp4"
+	}
+	return "tcp6"
+}
+
+// control shows a new socket to the user's function, if there is one.
+func (d *Dialer) control(ctx context.Context, fd *poll.FD, network string, remote net.Addr) error {
+	rc := &rawConn{fd: fd, net: network}
+	var err error
+	switch {
+	case d.ControlContext != nil:
+		err = d.ControlContext(ctx, network, remote.String(), rc)
+	case d.Control != nil:
+		err = d.Control(network, remote.String(), rc)
+	}
+	if err != nil {
+		return controlError{err}
+	}
+	return nil
+}
+
 // connect creates a socket, prepares it and connects it.
-func (d *Dialer) connect(ctx context.Context, rt *proactor.Runtime, family int, peer *sys.Sockaddr, prepare func(fd int) error) (*poll.FD, error) {
+func (d *Dialer) connect(ctx context.Context, rt *proactor.Runtime, family int, peer *sys.Sockaddr, prepare func(*poll.FD) error) (*poll.FD, error) {
 	sysfd, err := sys.StreamSocket(family)
 	if err != nil {
 		return nil, err
 	}
 	fd := newStream(rt, sysfd, d.WriteBehind || rt.WriteBehind())
-	if err = prepare(sysfd); err == nil {
+	if err = prepare(fd); err == nil {
 		err = fd.Connect(ctx, peer)
 	}
 	if err != nil {

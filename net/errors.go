@@ -54,10 +54,17 @@ func (canceledError) Error() string { return "operation was canceled" }
 
 func (canceledError) Is(err error) bool { return err == context.Canceled }
 
+// controlError is an error of a Dialer's Control function, which a dial fails
+// with as it is.
+type controlError struct{ error }
+
 // dialErr turns the end of a context into what the standard library's dial
 // fails with.
 func dialErr(err error) error {
+	var control controlError
 	switch {
+	case errors.As(err, &control):
+		return control.error
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded):
 		return timeoutError{}
 	case errors.Is(err, context.Canceled):

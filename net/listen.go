@@ -3,6 +3,7 @@ package net
 import (
 	"context"
 	"net"
+	"os"
 	"strings"
 	"syscall"
 	"time"
@@ -67,7 +68,7 @@ func (lc *ListenConfig) Listen(ctx context.Context, network, address string) (Li
 	}
 	switch std := std.(type) {
 	case *net.TCPListener:
-		l, err := lc.takeTCP(std, network)
+		l, err := lc.takeTCP(std, network, false)
 		if err != nil {
 			return nil, err
 		}
@@ -76,7 +77,7 @@ func (lc *ListenConfig) Listen(ctx context.Context, network, address string) (Li
 		if network != "unix" {
 			return std, nil
 		}
-		l, err := lc.takeUnix(std, network, address)
+		l, err := lc.takeUnix(std, network, address, false)
 		if err != nil {
 			return nil, err
 		}
@@ -85,13 +86,14 @@ func (lc *ListenConfig) Listen(ctx context.Context, network, address string) (Li
 	return std, nil
 }
 
-// takeTCP makes a listener of the standard library ours.
-func (lc *ListenConfig) takeTCP(std *net.TCPListener, network string) (*TCPListener, error) {
+// takeTCP makes a listener of the standard library ours. shared says that others
+// have the socket, too.
+func (lc *ListenConfig) takeTCP(std *net.TCPListener, network string, shared bool) (*TCPListener, error) {
 	rt := lc.runtime()
 	if !rt.HasRing() {
 		return &TCPListener{listener{std: std}}, nil
 	}
-	l, err := takeListener(rt, std, network)
+	l, err := takeListener(rt, std, network, shared)
 	if err != nil {
 		return nil, err
 	}
@@ -102,19 +104,20 @@ func (lc *ListenConfig) takeTCP(std *net.TCPListener, network string) (*TCPListe
 	return &TCPListener{l}, nil
 }
 
-// takeUnix makes a listener of the standard library ours.
-func (lc *ListenConfig) takeUnix(std *net.UnixListener, network, address string) (*UnixListener, error) {
+// takeUnix makes a listener of the standard library ours; see takeTCP. The file
+// of a socket that others have, too, is not removed.
+func (lc *ListenConfig) takeUnix(std *net.UnixListener, network, address string, shared bool) (*UnixListener, error) {
 	rt := lc.runtime()
 	if !rt.HasRing() {
 		return &UnixListener{listener: listener{std: std}}, nil
 	}
-	ul := &UnixListener{unlink: true}
+	ul := &UnixListener{unlink: !shared}
 	if !strings.HasPrefix(address, "@") {
 		ul.path = address
 	}
 	std.SetUnlinkOnClose(false) // by closing it after its descriptor was taken
 	var err error
-	if ul.listener, err = takeListener(rt, std, network); err != nil {
+	if ul.listener, err = takeListener(rt, std, network, shared); err != nil {
 		ul.removeFile()
 		return nil, err
 	}
@@ -141,6 +144,7 @@ type stdListener interface {
 	net.Listener
 	SetDeadline(t time.Time) error
 	SyscallConn() (syscall.RawConn, error)
+	File() (*os.File, error)
 }
 
 // listener is a stream listener, on a ring or, if std is not nil, of the
@@ -156,26 +160,34 @@ type listener struct {
 	std stdListener
 }
 
-// takeListener takes a listening socket out of the standard library's hands.
-func takeListener(rt *proactor.Runtime, std stdListener, network string) (listener, error) {
-	defer std.Close()
-	l := listener{rt: rt, net: network, addr: std.Addr()}
+// takeDescriptor returns a duplicate of the descriptor of one of the standard
+// library's sockets.
+func takeDescriptor(std syscall.Conn) (int, error) {
 	rc, err := std.SyscallConn()
 	if err != nil {
-		return l, &net.OpError{Op: "listen", Net: network, Addr: l.addr, Err: err}
+		return -1, err
 	}
 	fd := -1
 	var dupErr error
 	if err := rc.Control(func(sysfd uintptr) { fd, dupErr = sys.Dup(int(sysfd)) }); err != nil {
-		dupErr = err
+		return -1, err
 	}
-	if dupErr == nil {
-		if dupErr = sys.SetBlocking(fd); dupErr != nil {
+	return fd, dupErr
+}
+
+// takeListener takes a listening socket out of the standard library's hands.
+// It becomes blocking, unless others may rely on what it is.
+func takeListener(rt *proactor.Runtime, std stdListener, network string, shared bool) (listener, error) {
+	defer std.Close()
+	l := listener{rt: rt, net: network, addr: std.Addr()}
+	fd, err := takeDescriptor(std)
+	if err == nil && !shared {
+		if err = sys.SetBlocking(fd); err != nil {
 			_ = sys.Close(fd)
 		}
 	}
-	if dupErr != nil {
-		return l, &net.OpError{Op: "listen", Net: network, Addr: l.addr, Err: dupErr}
+	if err != nil {
+		return l, &net.OpError{Op: "listen", Net: network, Addr: l.addr, Err: err}
 	}
 	l.fd = poll.New(rt, fd)
 	return l, nil

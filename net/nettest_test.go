@@ -26,7 +26,14 @@ func TestMain(m *testing.M) {
 		// there are processors can be at it.
 		_ = flag.Set("test.parallel", "8")
 	}
-	testkit.BeforeCheck(func() { _ = proactor.ShutdownDefault(context.Background()) })
+	testkit.BeforeCheck(func() {
+		_ = proactor.ShutdownDefault(context.Background())
+		// The standard library keeps the pipes that it copies through, until they
+		// have been garbage three times: in use, in its pool, and out of it.
+		for range 3 {
+			goruntime.GC()
+		}
+	})
 	testkit.Main(m)
 }
 

@@ -74,6 +74,13 @@ func options(t testing.TB, fd int) map[string]int {
 		}
 		m[name] = v
 	}
+	m["close-on-exec"] = descriptorFlags(t, fd) & syscall.O_CLOEXEC
+	return m
+}
+
+// descriptorFlags returns the flags of a descriptor and its open file.
+func descriptorFlags(t testing.TB, fd int) int {
+	t.Helper()
 	var flags int
 	b, err := os.ReadFile(fmt.Sprintf("/proc/self/fdinfo/%d", fd))
 	require.NoError(t, err)
@@ -81,8 +88,7 @@ func options(t testing.TB, fd int) map[string]int {
 	require.True(t, ok)
 	_, err = fmt.Sscanf(after, "%o", &flags)
 	require.NoError(t, err)
-	m["close-on-exec"] = flags & syscall.O_CLOEXEC
-	return m
+	return flags
 }
 
 // Sockets have the options that the standard library gives them, and no other:

@@ -175,7 +175,7 @@ func ListenTCP(network string, laddr *TCPAddr) (*TCPListener, error) {
 	if err != nil {
 		return nil, err
 	}
-	return new(ListenConfig).takeTCP(std, network)
+	return new(ListenConfig).takeTCP(std, network, false)
 }
 
 // DialTCP acts like Dial for TCP networks.

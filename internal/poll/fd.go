@@ -351,6 +351,7 @@ func (fd *FD) Accept() (int, *sys.Sockaddr, error) {
 	r := s.request()
 	// The address is the caller's afterwards, so it is a new one each time.
 	addr := new(sys.Sockaddr)
+	var p patience
 	for {
 		r.Keep = addr
 		sys.PrepAccept(&r.SQE, fd.sysfd, addr)
@@ -361,6 +362,11 @@ func (fd *FD) Accept() (int, *sys.Sockaddr, error) {
 		case errors.Is(err, syscall.ECONNABORTED):
 			// The connection was gone before it was accepted: as the standard
 			// library does, wait for the next.
+		case errors.Is(err, syscall.EAGAIN):
+			// The descriptor is non-blocking, and this kernel looks at that.
+			if err := fd.ready(s, eventIn, &p); err != nil {
+				return -1, nil, err
+			}
 		default:
 			return -1, nil, err
 		}

@@ -310,8 +310,42 @@ func ShutdownWrite(fd int) error {
 	return os.NewSyscallError("shutdown", unix.Shutdown(fd, unix.SHUT_WR))
 }
 
-// SetBlocking makes a descriptor blocking: on a non-blocking one, ring
-// operations fail with EAGAIN instead of waiting.
+// SetBlocking makes a descriptor blocking, which all operations of a ring wait
+// on. On a non-blocking one some fail with EAGAIN, depending on the kernel.
 func SetBlocking(fd int) error {
 	return os.NewSyscallError("fcntl", unix.SetNonblock(fd, false))
+}
+
+// SetNonblocking makes a descriptor non-blocking.
+func SetNonblocking(fd int) error {
+	return os.NewSyscallError("fcntl", unix.SetNonblock(fd, true))
+}
+
+// tcpOptions are what the standard library sets on every TCP connection that it
+// takes over.
+var tcpOptions = [...]struct{ level, name int }{
+	{unix.IPPROTO_TCP, unix.TCP_NODELAY},
+	{unix.SOL_SOCKET, unix.SO_KEEPALIVE},
+	{unix.IPPROTO_TCP, unix.TCP_KEEPIDLE},
+	{unix.IPPROTO_TCP, unix.TCP_KEEPINTVL},
+	{unix.IPPROTO_TCP, unix.TCP_KEEPCNT},
+}
+
+// TCPOptions reads a connection's options for small packets and keep-alive
+// messages, and returns a function that sets them again as they were.
+func TCPOptions(fd int) (restore func() error, err error) {
+	var values [len(tcpOptions)]int
+	for i, o := range tcpOptions {
+		if values[i], err = unix.GetsockoptInt(fd, o.level, o.name); err != nil {
+			return nil, os.NewSyscallError("getsockopt", err)
+		}
+	}
+	return func() error {
+		for i, o := range tcpOptions {
+			if err := setsockoptInt(fd, o.level, o.name, values[i]); err != nil {
+				return err
+			}
+		}
+		return nil
+	}, nil
 }

@@ -56,6 +56,8 @@ func Linger(int) int                                                 { return -1
 func ShutdownRead(int) error                                         { return errors.ErrUnsupported }
 func ShutdownWrite(int) error                                        { return errors.ErrUnsupported }
 func SetBlocking(int) error                                          { return errors.ErrUnsupported }
+func SetNonblocking(int) error                                       { return errors.ErrUnsupported }
+func TCPOptions(int) (func() error, error)                           { return nil, errors.ErrUnsupported }
 
 // Files and Buffers are tables that a ring has registered.
 type (

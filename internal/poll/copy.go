@@ -1,0 +1,129 @@
+package poll
+
+import (
+	"io"
+	"syscall"
+
+	"github.com/yamanote-go/yamanote/internal/sys"
+)
+
+// Splice moves up to limit bytes from one stream socket to another, or all
+// until the end of the stream, without bringing them into the process. It
+// returns how many have been sent. If it fails to send, some that it has
+// received can be lost, as when who receives and sends by itself fails.
+//
+// Each socket is its caller's only while it is waited for, so that the other can
+// be closed meanwhile.
+//
+// It reports false, and has moved nothing, if the kernel or a limit of the
+// process does not allow it.
+func Splice(dst, src *FD, limit int64) (sent int64, handled bool, err error) {
+	if err := dst.turn(&dst.wr, func() error { return nil }); err != nil {
+		return 0, true, err // nothing must be received in vain
+	}
+	p, err := sys.NewPipe()
+	if err != nil {
+		return 0, false, nil // there are no descriptors left, most likely
+	}
+	defer p.Close()
+	for sent < limit {
+		var held int64
+		err := src.turn(&src.rd, func() (err error) {
+			held, err = src.move(&src.rd, eventIn, p.FromSocket, limit-sent)
+			return err
+		})
+		if err != nil {
+			return sent, sent > 0 || !cannot(err), err
+		}
+		if held == 0 {
+			break
+		}
+		n, err := dst.drain(p, held)
+		if sent += n; err != nil {
+			return sent, true, err
+		}
+	}
+	return sent, true, nil
+}
+
+// drain sends the n bytes that a pipe holds.
+func (fd *FD) drain(p *sys.Pipe, n int64) (sent int64, err error) {
+	err = fd.turn(&fd.wr, func() error {
+		for sent < n {
+			m, err := fd.move(&fd.wr, eventOut, p.ToSocket, n-sent)
+			if err != nil {
+				return err
+			}
+			if m == 0 {
+				return io.ErrUnexpectedEOF
+			}
+			sent += m
+		}
+		return nil
+	})
+	return sent, err
+}
+
+// SendFile sends up to limit bytes of a file, from its position on, or all until
+// its end, without bringing them into the process. It returns how many have been
+// sent, by which the file's position has moved. Waiting for the disk, it keeps
+// its thread.
+//
+// It reports false, and has sent nothing, if the kernel cannot do that with the
+// file.
+func (fd *FD) SendFile(file int, limit int64) (sent int64, handled bool, err error) {
+	handled = true
+	err = fd.turn(&fd.wr, func() error {
+		send := func(socket int, n int64) (int64, syscall.Errno) { return sys.SendFile(socket, file, n) }
+		for sent < limit {
+			n, err := fd.move(&fd.wr, eventOut, send, limit-sent)
+			if err != nil {
+				handled = sent > 0 || !cannot(err)
+				return err
+			}
+			if n == 0 {
+				break
+			}
+			sent += n
+		}
+		return nil
+	})
+	return sent, handled, err
+}
+
+// maxMove is the most that one system call is asked to move, in which a
+// connection that is closed in the meantime is not noticed.
+const maxMove = 1 << 20
+
+// move calls step, which does not wait, with the descriptor, until it has moved
+// something, is at the end, or fails. The caller has the direction's lock.
+func (fd *FD) move(s *side, event uint32, step func(sysfd int, n int64) (int64, syscall.Errno), n int64) (int64, error) {
+	var p patience
+	for {
+		if err := s.check(); err != nil {
+			return 0, err
+		}
+		moved, errno := step(fd.sysfd, min(n, maxMove))
+		switch errno {
+		case 0:
+			return moved, nil
+		case syscall.EINTR:
+		case syscall.EAGAIN:
+			if err := fd.ready(s, event, &p); err != nil {
+				return 0, err
+			}
+		default:
+			return 0, errno
+		}
+	}
+}
+
+// cannot reports whether an error of a first call says that the kernel, or what
+// restricts the process, does not allow it with these descriptors.
+func cannot(err error) bool {
+	switch err {
+	case syscall.EINVAL, syscall.ENOSYS, syscall.EOPNOTSUPP, syscall.EPERM:
+		return true
+	}
+	return false
+}
