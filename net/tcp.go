@@ -1,9 +1,9 @@
 package net
 
 import (
-	"bytes"
 	"context"
 	"net"
+	"slices"
 	"syscall"
 	"time"
 
@@ -151,7 +151,7 @@ func (l *TCPListener) AcceptTCP() (*TCPConn, error) {
 func sameTCPAddr(a, b net.Addr) bool {
 	x, ok := a.(*net.TCPAddr)
 	y, too := b.(*net.TCPAddr)
-	return ok && too && bytes.Equal(x.IP, y.IP) && x.Port == y.Port && x.Zone == y.Zone
+	return ok && too && slices.Equal(x.IP, y.IP) && x.Port == y.Port && x.Zone == y.Zone
 }
 
 // Accept implements the Listener Accept method.
