@@ -90,6 +90,9 @@ func (r *Ring) SubmitAndWait(n uint32, timeout time.Duration) (int, error) {
 	}
 	for {
 		pending := r.sq.Flush()
+		// In this order: what arrives in between makes the wait too short, and not
+		// too long.
+		there := r.cq.slots()
 		missing := n - min(n, r.cq.Ready())
 		flags := r.enterFlags(pending, n, missing)
 		if polled {
@@ -101,9 +104,9 @@ func (r *Ring) SubmitAndWait(n uint32, timeout time.Duration) (int, error) {
 		var done int
 		var errno syscall.Errno
 		if missing > 0 && timeout >= 0 {
-			done, errno = r.EnterTimeout(pending, r.slotsFor(n, missing), flags, time.Until(deadline))
+			done, errno = r.EnterTimeout(pending, r.slotsFor(n, missing, there), flags, time.Until(deadline))
 		} else {
-			done, errno = r.Enter(pending, r.slotsFor(n, missing), flags)
+			done, errno = r.Enter(pending, r.slotsFor(n, missing, there), flags)
 		}
 		// An enter that submitted something says so, whatever became of the
 		// wait, and so does one that ends with fewer completions than asked for
@@ -152,14 +155,15 @@ func (r *Ring) enterFlags(pending, n, missing uint32) EnterFlags {
 }
 
 // slotsFor returns what the kernel must be told to wait for so that the missing
-// ones of n completions arrive. It counts entries of the queue, of which a large
-// completion among small ones takes two: to ask for one more entry for each is
-// too little at worst, and then the wait begins again.
-func (r *Ring) slotsFor(n, missing uint32) uint32 {
+// ones of n completions arrive, when so many entries of the queue were taken
+// before they were found missing. It counts entries, of which a large completion
+// among small ones takes two: to ask for one more entry for each is too little at
+// worst, and then the wait begins again.
+func (r *Ring) slotsFor(n, missing, there uint32) uint32 {
 	if !r.cq.mixed || missing == 0 {
 		return n
 	}
-	return min(r.cq.slots()+missing, r.cq.entries)
+	return min(there+missing, r.cq.entries)
 }
 
 // errClosed is the error of a ring that Close was called on.

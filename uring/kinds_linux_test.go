@@ -625,3 +625,19 @@ func polls(t testing.TB, fd int) bool {
 	}
 	return false // no disk: tmpfs, overlay
 }
+
+// Completions that arrive while it is found out how many are missing are not
+// waited for in addition. That hung now and then where the kernel's thread
+// completes them at any moment.
+func TestMixedWaitWhileCompletionsArrive(t *testing.T) {
+	needKernel(t, Version{6, 18}, "CQE_MIXED")
+	testkit.Watchdog(t, hang)
+	r := newRing(t, 4, Params{Flags: IORING_SETUP_CQE_MIXED | IORING_SETUP_SQPOLL, CqEntries: 16, SqThreadIdle: 100})
+	rounds := 20_000
+	if testing.Short() {
+		rounds = 2_000
+	}
+	for range rounds {
+		roundTrip(t, r)
+	}
+}
