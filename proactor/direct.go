@@ -163,9 +163,9 @@ func (o into[T]) Prepare(r *Request) error {
 	// A slot is not inherited by exec, and the kernel does not want to be told.
 	switch r.SQE.Opcode {
 	case uring.IORING_OP_OPENAT, uring.IORING_OP_ACCEPT:
-		r.SQE.OpFlags &^= sys.CloseOnExec
+		r.SQE.OpFlags &^= sys.Cloexec
 	case uring.IORING_OP_SOCKET:
-		r.SQE.Off &^= sys.CloseOnExec
+		r.SQE.Off &^= sys.Cloexec
 	default:
 		return fmt.Errorf("proactor: %v cannot put a file into a slot: %w", r.SQE.Opcode, os.ErrInvalid)
 	}
@@ -222,7 +222,7 @@ func (s *Shard) NewPersonality() (*Personality, error) {
 		return nil, fmt.Errorf("proactor: Config.Personalities is false: %w", errors.ErrUnsupported)
 	}
 	err := s.driver.Use(func(r *uring.Ring) (err error) {
-		p.id, err = sys.RegisterPersonality(r)
+		p.id, err = r.RegisterPersonality()
 		return err
 	})
 	if err != nil {
@@ -233,7 +233,7 @@ func (s *Shard) NewPersonality() (*Personality, error) {
 
 // Close gives the credentials up; operations with them then fail with EINVAL.
 func (p *Personality) Close() error {
-	err := p.shard.driver.Use(func(r *uring.Ring) error { return sys.UnregisterPersonality(r, p.id) })
+	err := p.shard.driver.Use(func(r *uring.Ring) error { return r.UnregisterPersonality(p.id) })
 	if errors.Is(err, driver.ErrClosed) {
 		return nil // they went with the ring
 	}

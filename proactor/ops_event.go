@@ -1,6 +1,7 @@
 package proactor
 
 import (
+	"slices"
 	"time"
 
 	"github.com/yamanote-go/yamanote/driver"
@@ -182,16 +183,23 @@ func (o FutexWaitAny) Prepare(r *Request) error {
 	if len(o.Words) == 0 || len(o.Words) > most || len(o.Words) != len(o.Values) {
 		return invalid("FutexWaitAny of %d words and %d values: want the same number, 1 to %d", len(o.Words), len(o.Values), most)
 	}
-	f := new(sys.FutexWords)
+	waits := make([]uring.FutexWaitv, len(o.Words))
 	for i, word := range o.Words {
 		if word == nil {
 			return invalid("FutexWaitAny without the word of index %d", i)
 		}
-		f.Add(word, o.Values[i], futexFlags(o.Shared))
+		waits[i].Wait(word, o.Values[i], futexFlags(o.Shared))
 	}
-	r.Keep = f
-	sys.PrepFutexWaitv(&r.SQE, f)
+	r.Keep = futexWaits{waits, slices.Clone(o.Words)}
+	r.SQE.PrepFutexWaitv(&waits[0], len(waits))
 	return prepared(r)
+}
+
+// futexWaits is what the kernel reads for a FutexWaitAny, and the words, which
+// it names by their addresses only.
+type futexWaits struct {
+	waits []uring.FutexWaitv
+	words []*uint32
 }
 
 // Result implements Operation.
@@ -227,15 +235,14 @@ func (o WaitChild) Prepare(r *Request) error {
 	if o.Options == 0 {
 		o.Options = exited
 	}
-	info := new(sys.Siginfo)
+	info := new(uring.Siginfo)
 	r.Keep = info
-	sys.PrepWaitid(&r.SQE, o.Kind, o.ID, info, o.Options)
+	r.SQE.PrepWaitid(o.Kind, o.ID, info.Memory(), o.Options)
 	return prepared(r)
 }
 
 // Result implements Operation.
 func (o WaitChild) Result(r *Request, _ driver.Completion) (ChildState, error) {
-	var s ChildState
-	s.PID, s.UID, s.Code, s.Status = r.Keep.(*sys.Siginfo).Child()
-	return s, nil
+	s := r.Keep.(*uring.Siginfo)
+	return ChildState{PID: s.PID(), UID: s.UID(), Code: s.Code(), Status: s.Status()}, nil
 }

@@ -124,7 +124,7 @@ func (o Stat) Prepare(r *Request) error {
 	if _, err := r.path(o.Path); err != nil {
 		return err
 	}
-	st := new(sys.Statx)
+	st := new(uring.StatxResult)
 	r.Keep = st
 	sys.PrepStatx(&r.SQE, o.Dir.fd(), r.Buf, o.NoFollow, o.Mask, st)
 	return prepared(r)
@@ -132,20 +132,20 @@ func (o Stat) Prepare(r *Request) error {
 
 // Result implements Operation.
 func (o Stat) Result(r *Request, _ driver.Completion) (Status, error) {
-	f := r.Keep.(*sys.Statx).Fields()
-	at := func(t sys.StatxTime) time.Time {
-		if t == (sys.StatxTime{}) {
+	st := r.Keep.(*uring.StatxResult)
+	at := func(t uring.StatxTime) time.Time {
+		if t == (uring.StatxTime{}) {
 			return time.Time{}
 		}
-		return time.Unix(t.Sec, int64(t.Nsec))
+		return t.Time()
 	}
 	return Status{
-		Size: int64(f.Size), Mode: fileMode(uint32(f.Mode)),
-		Modified: at(f.Mod), Changed: at(f.Change), Accessed: at(f.Access), Born: at(f.Birth),
-		Device: device(f.DevMajor, f.DevMinor), Inode: f.Inode, SpecialDevice: device(f.RdevMajor, f.RdevMinor),
-		Links: f.Links, UID: f.UID, GID: f.GID, Blocks: f.Blocks, BlockSize: f.BlockSize,
-		Attributes: f.Attributes, AttributesMask: f.AttributesMask, MountID: f.MountID, Mask: f.Mask,
-		DirectMemory: f.DirectMemory, DirectOffset: f.DirectOffset,
+		Size: int64(st.Size), Mode: st.FileMode(),
+		Modified: at(st.Mtime), Changed: at(st.Ctime), Accessed: at(st.Atime), Born: at(st.Btime),
+		Device: device(st.DevMajor, st.DevMinor), Inode: st.Ino, SpecialDevice: device(st.RdevMajor, st.RdevMinor),
+		Links: st.Nlink, UID: st.UID, GID: st.GID, Blocks: st.Blocks, BlockSize: st.Blksize,
+		Attributes: st.Attributes, AttributesMask: st.AttributesMask, MountID: st.MntID, Mask: st.Mask,
+		DirectMemory: st.DioMemAlign, DirectOffset: st.DioOffsetAlign,
 	}, nil
 }
 
@@ -153,38 +153,6 @@ func (o Stat) Result(r *Request, _ driver.Completion) (Status, error) {
 func device(major, minor uint32) uint64 {
 	a, b := uint64(major), uint64(minor)
 	return a&0xfffff000<<32 | a&0xfff<<8 | b&0xffffff00<<12 | b&0xff
-}
-
-// fileMode turns the mode of a file into that of package fs.
-func fileMode(mode uint32) fs.FileMode {
-	m := fs.FileMode(mode & 0o777)
-	for _, bit := range []struct {
-		kernel uint32
-		mode   fs.FileMode
-	}{
-		{0o4000, fs.ModeSetuid},
-		{0o2000, fs.ModeSetgid},
-		{0o1000, fs.ModeSticky},
-	} {
-		if mode&bit.kernel != 0 {
-			m |= bit.mode
-		}
-	}
-	switch mode & 0o170000 {
-	case 0o040000:
-		m |= fs.ModeDir
-	case 0o120000:
-		m |= fs.ModeSymlink
-	case 0o060000:
-		m |= fs.ModeDevice
-	case 0o020000:
-		m |= fs.ModeDevice | fs.ModeCharDevice
-	case 0o010000:
-		m |= fs.ModeNamedPipe
-	case 0o140000:
-		m |= fs.ModeSocket
-	}
-	return m
 }
 
 // Rename gives a file another name, as renameat2(2) does with its RENAME_

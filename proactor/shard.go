@@ -7,7 +7,6 @@ import (
 	"sync"
 
 	"github.com/yamanote-go/yamanote/driver"
-	"github.com/yamanote-go/yamanote/internal/sys"
 	"github.com/yamanote-go/yamanote/uring"
 )
 
@@ -24,8 +23,8 @@ type Shard struct {
 
 	// The tables themselves; tablesMu is held for their use.
 	tablesMu  sync.Mutex
-	fileTable *sys.Files
-	bufTable  *sys.Buffers
+	fileTable *uring.Files
+	bufTable  *uring.Buffers
 }
 
 // slots hands out the numbers of a table that is registered with a ring.
@@ -79,14 +78,14 @@ func (s *Shard) setup(cfg Config) error {
 	}
 	return s.driver.Use(func(r *uring.Ring) (err error) {
 		if cfg.DirectFiles > 0 {
-			if s.fileTable, err = sys.RegisterFiles(r, cfg.DirectFiles); err != nil {
+			if s.fileTable, err = r.RegisterFilesSparse(cfg.DirectFiles); err != nil {
 				return fmt.Errorf("proactor: registering %d slots for files (Config.DirectFiles, which RLIMIT_NOFILE bounds): %w",
 					cfg.DirectFiles, err)
 			}
 			s.files = &slots{size: cfg.DirectFiles}
 		}
 		if cfg.Arenas > 0 {
-			if s.bufTable, err = sys.RegisterBuffers(r, cfg.Arenas); err != nil {
+			if s.bufTable, err = r.RegisterBuffersSparse(cfg.Arenas); err != nil {
 				return fmt.Errorf("proactor: registering %d slots for buffers (Config.Arenas): %w", cfg.Arenas, err)
 			}
 			s.bufs = &slots{size: cfg.Arenas}

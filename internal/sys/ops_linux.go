@@ -154,12 +154,9 @@ func CloseRights(control []byte) {
 	}
 }
 
-// Statx is a statx in memory that the kernel writes.
-type Statx struct{ raw unix.Statx_t }
-
 // PrepStatx prepares to ask for the attributes of a path relative to dirfd, or
 // of dirfd itself if the path is empty; its last byte is zero.
-func PrepStatx(sqe *uring.SQE, dirfd int, path []byte, noFollow bool, mask uint32, st *Statx) {
+func PrepStatx(sqe *uring.SQE, dirfd int, path []byte, noFollow bool, mask uint32, st *uring.StatxResult) {
 	flags := 0
 	if noFollow {
 		flags |= unix.AT_SYMLINK_NOFOLLOW
@@ -170,23 +167,7 @@ func PrepStatx(sqe *uring.SQE, dirfd int, path []byte, noFollow bool, mask uint3
 	if mask == 0 {
 		mask = unix.STATX_BASIC_STATS | unix.STATX_BTIME
 	}
-	sqe.PrepStatx(dirfd, &path[0], int32(flags), mask, unsafe.Pointer(&st.raw))
-}
-
-// Fields returns what the kernel has filled in.
-func (s *Statx) Fields() StatxFields {
-	r := &s.raw
-	at := func(t unix.StatxTimestamp) StatxTime { return StatxTime{t.Sec, t.Nsec} }
-	return StatxFields{
-		Mask: r.Mask, BlockSize: r.Blksize,
-		Attributes: r.Attributes, AttributesMask: r.Attributes_mask,
-		Links: r.Nlink, UID: r.Uid, GID: r.Gid, Mode: r.Mode,
-		Inode: r.Ino, Size: r.Size, Blocks: r.Blocks,
-		Access: at(r.Atime), Birth: at(r.Btime), Change: at(r.Ctime), Mod: at(r.Mtime),
-		RdevMajor: r.Rdev_major, RdevMinor: r.Rdev_minor,
-		DevMajor: r.Dev_major, DevMinor: r.Dev_minor,
-		MountID: r.Mnt_id, DirectMemory: r.Dio_mem_align, DirectOffset: r.Dio_offset_align,
-	}
+	sqe.PrepStatx(dirfd, &path[0], int32(flags), mask, st.Memory())
 }
 
 // EpollEvents is an array of epoll_event in memory that the kernel reads or
@@ -218,41 +199,3 @@ func PrepEpollWait(sqe *uring.SQE, epfd int, e EpollEvents) {
 func epollData(e *unix.EpollEvent) []byte {
 	return unsafe.Slice((*byte)(unsafe.Pointer(&e.Fd)), 8)
 }
-
-// Siginfo is a siginfo of a child process in memory that the kernel writes.
-type Siginfo struct {
-	raw unix.Siginfo
-}
-
-// PrepWaitid prepares to wait for a child process.
-func PrepWaitid(sqe *uring.SQE, idtype, id int, info *Siginfo, options uint32) {
-	sqe.PrepWaitid(idtype, id, unsafe.Pointer(&info.raw), options)
-}
-
-// Child returns what the siginfo says of a child; pid is 0 if there was none to
-// report.
-func (s *Siginfo) Child() (pid int, uid uint32, code, status int) {
-	// Three ints, aligned like a pointer, then pid, uid and status.
-	off := (3*unsafe.Sizeof(int32(0)) + unsafe.Alignof(uintptr(0)) - 1) &^ (unsafe.Alignof(uintptr(0)) - 1)
-	f := (*[3]int32)(unsafe.Add(unsafe.Pointer(&s.raw), off))
-	return int(f[0]), uint32(f[1]), int(s.raw.Code), int(f[2])
-}
-
-// FutexWords is an array of futex_waitv, and the words, which it keeps
-// reachable.
-type FutexWords struct {
-	waitv []uring.FutexWaitv
-	words []*uint32
-}
-
-// Add adds a word to wait for as long as it has the value.
-func (f *FutexWords) Add(word *uint32, value uint32, flags uring.Futex2Flags) {
-	f.words = append(f.words, word) // on the heap from here on
-	f.waitv = append(f.waitv, uring.FutexWaitv{
-		Val: uint64(value), Uaddr: uint64(uintptr(unsafe.Pointer(word))), Flags: flags,
-	})
-}
-
-// PrepFutexWaitv prepares to wait for any of the words, of which there is at
-// least one.
-func PrepFutexWaitv(sqe *uring.SQE, f *FutexWords) { sqe.PrepFutexWaitv(&f.waitv[0], len(f.waitv)) }

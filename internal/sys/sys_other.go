@@ -59,21 +59,8 @@ func SetBlocking(int) error                                          { return er
 func SetNonblocking(int) error                                       { return errors.ErrUnsupported }
 func TCPOptions(int) (func() error, error)                           { return nil, errors.ErrUnsupported }
 
-// Files and Buffers are tables that a ring has registered.
-type (
-	Files   struct{}
-	Buffers struct{}
-)
-
-func (*Files) Update(int, []int32) (int, error)    { return 0, errors.ErrUnsupported }
-func (*Buffers) Update(int, [][]byte) (int, error) { return 0, errors.ErrUnsupported }
-
-func RegisterFiles(*uring.Ring, int) (*Files, error)             { return nil, errors.ErrUnsupported }
-func RegisterBuffers(*uring.Ring, int) (*Buffers, error)         { return nil, errors.ErrUnsupported }
-func RegisterPersonality(*uring.Ring) (uring.Personality, error) { return 0, errors.ErrUnsupported }
-func UnregisterPersonality(*uring.Ring, uring.Personality) error { return errors.ErrUnsupported }
-func MapAnonymous(int) ([]byte, error)                           { return nil, errors.ErrUnsupported }
-func Unmap([]byte) error                                         { return errors.ErrUnsupported }
+func MapAnonymous(int) ([]byte, error) { return nil, errors.ErrUnsupported }
+func Unmap([]byte) error               { return errors.ErrUnsupported }
 
 func (s *Sockaddr) SetRaw([]byte)                                       {}
 func NewRecvHeader(int) *RecvHeader                                     { return nil }
@@ -88,9 +75,6 @@ const (
 	MsgTrunc  = 0x20
 	MsgCtrunc = 0x8
 )
-
-// CloseOnExec is the flag of a descriptor that is close-on-exec.
-const CloseOnExec = 0x80000
 
 // CurrentPosition as an offset means where the open file stands.
 const CurrentPosition = -1
