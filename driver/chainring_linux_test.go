@@ -166,7 +166,7 @@ func (r *chainRing) order() []uring.Op {
 	return append([]uring.Op(nil), r.done...)
 }
 
-func (r *chainRing) Wait(pending uint32, _ time.Duration) (int, syscall.Errno) {
+func (r *chainRing) Wait(pending uint32) (int, syscall.Errno) {
 	r.mu.Lock()
 	gate := r.gate
 	r.mu.Unlock()

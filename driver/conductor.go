@@ -228,7 +228,7 @@ func (c *conductor) sleep(d *Driver, t Target) {
 		c.wake(d)
 		return
 	}
-	n, errno := l.ring.Wait(pending, -1)
+	n, errno := l.ring.Wait(pending)
 	c.wake(d)
 	l.slept(n, errno, since)
 	l.backOff()

@@ -7,7 +7,6 @@ import (
 	"os"
 	"slices"
 	"syscall"
-	"time"
 
 	"github.com/yamanote-go/yamanote/internal/sys"
 	"github.com/yamanote-go/yamanote/uring"
@@ -174,12 +173,8 @@ func (k *kernelRing) Submit() (int, syscall.Errno) {
 
 func (k *kernelRing) Flush() uint32 { return k.ring.SQ().Flush() }
 
-func (k *kernelRing) Wait(pending uint32, timeout time.Duration) (int, syscall.Errno) {
-	flags := uring.IORING_ENTER_GETEVENTS | k.noWait
-	if timeout < 0 {
-		return k.ring.Enter(pending, 1, flags)
-	}
-	return k.ring.EnterTimeout(pending, 1, flags, timeout)
+func (k *kernelRing) Wait(pending uint32) (int, syscall.Errno) {
+	return k.ring.Enter(pending, 1, uring.IORING_ENTER_GETEVENTS|k.noWait)
 }
 
 // setupSignal registers an eventfd with the ring that Go's scheduler watches.

@@ -217,9 +217,9 @@ func (l *loop) entered(errno syscall.Errno) {
 	l.congested, l.eager = false, false
 	switch errno {
 	case 0, syscall.EINTR, uring.ETIME:
-		// A signal (Go preempts by signals) or the timeout: look again. What
-		// was not submitted still is pending, and nothing else would hand it
-		// over.
+		// A signal (Go preempts by signals), or a ring that does not wait for
+		// ever: look again. What was not submitted still is pending, and
+		// nothing else would hand it over.
 		l.congested = l.ring.Pending() > 0
 	case syscall.EAGAIN, syscall.EBUSY:
 		// Out of memory for requests, or completions have to be reaped first.

@@ -2,7 +2,6 @@ package driver
 
 import (
 	"syscall"
-	"time"
 
 	"github.com/yamanote-go/yamanote/uring"
 )
@@ -35,10 +34,9 @@ type Ring interface {
 	Flush() uint32
 
 	// Wait enters the kernel, submits what Flush has shown it, and waits until
-	// a completion can be reaped. It fails with ETIME after the timeout; a
-	// negative timeout means none. It touches nothing that another goroutine
+	// a completion can be reaped. It touches nothing that another goroutine
 	// uses in the meantime to submit more.
-	Wait(pending uint32, timeout time.Duration) (int, syscall.Errno)
+	Wait(pending uint32) (int, syscall.Errno)
 
 	// Reap copies out completions, up to len(dst), without a system call.
 	Reap(dst []uring.CQE) int

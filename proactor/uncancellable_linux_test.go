@@ -69,7 +69,7 @@ func (r *slowDisk) Submit() (int, syscall.Errno) {
 	return n, 0
 }
 
-func (r *slowDisk) Wait(uint32, time.Duration) (int, syscall.Errno) {
+func (r *slowDisk) Wait(uint32) (int, syscall.Errno) {
 	n, _ := r.Submit()
 	for !r.Ready() {
 		<-r.arrived

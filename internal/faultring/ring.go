@@ -216,7 +216,7 @@ func (r *Ring) fault(errno syscall.Errno) syscall.Errno {
 }
 
 // Wait implements driver.Ring.
-func (r *Ring) Wait(pending uint32, timeout time.Duration) (int, syscall.Errno) {
+func (r *Ring) Wait(pending uint32) (int, syscall.Errno) {
 	r.dawdle()
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -233,9 +233,6 @@ func (r *Ring) Wait(pending uint32, timeout time.Duration) (int, syscall.Errno) 
 	if r.roll(r.cfg.Faults.WaitInterrupted) {
 		r.counts.Faults++
 		r.interrupt(r.delay(), []syscall.Errno{syscall.EINTR, uring.ETIME}[r.rng.IntN(2)])
-	}
-	if timeout >= 0 {
-		r.interrupt(timeout, uring.ETIME)
 	}
 	for len(r.cq) == 0 && r.interrupted == 0 {
 		r.mu.Unlock()

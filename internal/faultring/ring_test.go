@@ -299,14 +299,14 @@ func TestEnterFaults(t *testing.T) {
 	})
 	t.Run("sleep", func(t *testing.T) {
 		with(t, Config{Faults: Faults{WaitInterrupted: 1000}}, func(t *testing.T, b *bench) {
-			_, errno := b.Wait(0, -1)
+			_, errno := b.Wait(0)
 			require.Contains(t, []syscall.Errno{syscall.EINTR, uring.ETIME}, errno)
 		})
 	})
 	t.Run("broken", func(t *testing.T) {
 		with(t, Config{}, func(t *testing.T, b *bench) {
 			time.AfterFunc(time.Second, func() { b.Break(uring.EBADR) })
-			_, errno := b.Wait(0, -1)
+			_, errno := b.Wait(0)
 			require.Equal(t, uring.EBADR, errno)
 			_, errno = b.Submit()
 			require.Equal(t, uring.EBADR, errno)

@@ -117,14 +117,14 @@ func (w *wrapped) Flush() uint32 {
 }
 
 // Wait implements driver.Ring.
-func (w *wrapped) Wait(pending uint32, timeout time.Duration) (int, syscall.Errno) {
+func (w *wrapped) Wait(pending uint32) (int, syscall.Errno) {
 	w.mu.Lock()
 	errno := w.refuse()
 	w.mu.Unlock()
 	if errno != 0 {
 		return 0, errno
 	}
-	return w.Ring.Wait(pending, timeout)
+	return w.Ring.Wait(pending)
 }
 
 // Reap implements driver.Ring.
