@@ -3,7 +3,6 @@ package driver_test
 import (
 	"sync"
 	"syscall"
-	"time"
 
 	"github.com/yamanote-go/yamanote/driver"
 	"github.com/yamanote-go/yamanote/uring"

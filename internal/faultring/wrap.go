@@ -4,7 +4,6 @@ import (
 	"math/rand/v2"
 	"sync"
 	"syscall"
-	"time"
 
 	"github.com/yamanote-go/yamanote/driver"
 	"github.com/yamanote-go/yamanote/uring"
