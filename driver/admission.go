@@ -34,10 +34,13 @@ func (a *admission) tryAcquire() bool {
 	}
 }
 
+// enter takes a place if there is one and nobody waits for his turn.
+func (a *admission) enter() bool { return a.waiting.Load() == 0 && a.tryAcquire() }
+
 // acquire takes a place, waiting for one until ctx (which may be nil) ends or
 // closed is closed. It reports whether it had to wait.
 func (a *admission) acquire(ctx context.Context, closed <-chan struct{}) (waited bool, err error) {
-	if a.waiting.Load() == 0 && a.tryAcquire() {
+	if a.enter() {
 		return false, nil
 	}
 	turn := make(chan struct{})

@@ -49,17 +49,14 @@ func (d *Driver) SubmitAll(ctx context.Context, ops []*Op) (int, error) {
 // error is nil; Await or Lead must follow in any case.
 func (d *Driver) EnqueueAll(ctx context.Context, ops []*Op) (int, error) {
 	for i, op := range ops {
-		a := d.class(op)
-		if a.waiting.Load() != 0 || !a.tryAcquire() {
+		var err error
+		if a := d.class(op); !a.enter() {
 			// What makes room may be among those enqueued so far: they must
 			// not wait for this one.
 			d.conductor.kick(d)
-			if err := d.push(op, d.acquire(ctx, a)); err != nil {
-				return i, err
-			}
-			continue
+			err = d.acquire(ctx, a)
 		}
-		if err := d.push(op, nil); err != nil {
+		if err = d.push(op, err); err != nil {
 			return i, err
 		}
 	}

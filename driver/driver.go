@@ -333,8 +333,7 @@ var ErrFull = errors.New("driver: too many operations under way")
 // an operation is not forgotten: a Sink is called by who has the ring, and who
 // gives that up, to leave or to sleep, looks at the queue afterwards.
 func (d *Driver) TrySubmit(op *Op) error {
-	a := d.class(op)
-	if a.waiting.Load() != 0 || !a.tryAcquire() {
+	if !d.class(op).enter() {
 		return ErrFull
 	}
 	if err := d.push(op, nil); err != nil {
