@@ -124,22 +124,17 @@ func (o using[T]) Prepare(r *Request) error {
 	return o.file.bind(r)
 }
 
-// takesDirect reports whether the Fd of an operation may be a slot.
+// takesDirect reports whether the Fd of an operation may be a slot. Of those that
+// know slots, some name one elsewhere or by a flag of their own, as Close does, or
+// stand for something else than work on a file.
 func takesDirect(op uring.Op) bool {
 	switch op {
-	case uring.IORING_OP_READ, uring.IORING_OP_WRITE, uring.IORING_OP_READV, uring.IORING_OP_WRITEV,
-		uring.IORING_OP_READ_FIXED, uring.IORING_OP_WRITE_FIXED, uring.IORING_OP_READ_MULTISHOT,
-		uring.IORING_OP_READV_FIXED, uring.IORING_OP_WRITEV_FIXED,
-		uring.IORING_OP_FSYNC, uring.IORING_OP_SYNC_FILE_RANGE, uring.IORING_OP_FALLOCATE,
-		uring.IORING_OP_FADVISE, uring.IORING_OP_FTRUNCATE, uring.IORING_OP_SPLICE, uring.IORING_OP_TEE,
-		uring.IORING_OP_FSETXATTR, uring.IORING_OP_FGETXATTR,
-		uring.IORING_OP_POLL_ADD, uring.IORING_OP_ACCEPT, uring.IORING_OP_CONNECT, uring.IORING_OP_SHUTDOWN,
-		uring.IORING_OP_BIND, uring.IORING_OP_LISTEN,
-		uring.IORING_OP_RECV, uring.IORING_OP_SEND, uring.IORING_OP_RECVMSG, uring.IORING_OP_SENDMSG,
-		uring.IORING_OP_SEND_ZC, uring.IORING_OP_SENDMSG_ZC, uring.IORING_OP_RECV_ZC, uring.IORING_OP_URING_CMD:
-		return true
+	case uring.IORING_OP_ASYNC_CANCEL, uring.IORING_OP_CLOSE, uring.IORING_OP_MSG_RING,
+		uring.IORING_OP_EPOLL_WAIT, uring.IORING_OP_URING_CMD128:
+		return false
 	}
-	return false
+	use, _ := op.FileUse()
+	return use == uring.FileEither
 }
 
 // Into returns an operation that puts the file which the given one opens or
