@@ -22,15 +22,7 @@ import (
 // without a completion.
 func (r *Ring) Completions() iter.Seq2[CQE, error] {
 	return func(yield func(CQE, error) bool) {
-		for {
-			for cqe := range r.cq.All() {
-				if cqe.UserData == FillerUserData {
-					continue
-				}
-				if !yield(cqe, nil) {
-					return
-				}
-			}
+		for r.yieldReady(yield) {
 			more, err := r.fetch()
 			if err != nil {
 				yield(CQE{}, err)
@@ -53,15 +45,7 @@ func (r *Ring) Completions() iter.Seq2[CQE, error] {
 // Fillers, see FillerUserData, are left out, but count for n.
 func (r *Ring) WaitCompletions(n uint32, timeout time.Duration) iter.Seq2[CQE, error] {
 	return func(yield func(CQE, error) bool) {
-		for {
-			for cqe := range r.cq.All() {
-				if cqe.UserData == FillerUserData {
-					continue
-				}
-				if !yield(cqe, nil) {
-					return
-				}
-			}
+		for r.yieldReady(yield) {
 			if err := r.await(max(n, 1), timeout); err != nil {
 				if !yield(CQE{}, err) || !errors.Is(err, os.ErrDeadlineExceeded) {
 					return
@@ -69,6 +53,17 @@ func (r *Ring) WaitCompletions(n uint32, timeout time.Duration) iter.Seq2[CQE, e
 			}
 		}
 	}
+}
+
+// yieldReady yields the completions that are in the queue, but for fillers, and
+// reports whether the loop goes on.
+func (r *Ring) yieldReady(yield func(CQE, error) bool) bool {
+	for cqe := range r.cq.All() {
+		if cqe.UserData != FillerUserData && !yield(cqe, nil) {
+			return false
+		}
+	}
+	return true
 }
 
 // await submits and waits for the next completions. It returns without an error
