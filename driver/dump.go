@@ -48,7 +48,7 @@ type InFlight struct {
 	// count.
 	Age time.Duration
 
-	// Deadline is when it will be cancelled, if Op.Bound knows that; zero
+	// Deadline is when it will be cancelled, if its Sink knows that; zero
 	// otherwise.
 	Deadline time.Time
 
@@ -104,6 +104,15 @@ func (d Dump) String() string {
 		fmt.Fprintf(&b, "and %d younger ones\n", hidden)
 	}
 	return b.String()
+}
+
+// Bounded is a Sink that knows what will cancel its operation.
+type Bounded interface {
+	Sink
+
+	// Bound returns who knows when, or nil. It is called while the operation is
+	// under way, by who drives the ring, and must not block.
+	Bound() Deadliner
 }
 
 // Deadliner knows when an operation will be cancelled. Contexts do.
@@ -186,14 +195,17 @@ func sight(op *Op, state State, now int64) sighting {
 	if op.state.Load() == stateCancelling {
 		state = StateCancelling
 	}
-	return sighting{
+	s := sighting{
 		InFlight: InFlight{
 			Kind: op.SQE.Opcode, FD: fdOf(&op.SQE), Direct: op.SQE.Flags&uring.IOSQE_FIXED_FILE != 0,
 			State: state, Age: time.Duration(now - op.since),
 			Waits: op.Waits, Lingers: op.Lingers, Resubmits: int(op.resubmits),
 		},
-		bound: op.Bound,
 	}
+	if sink, ok := op.Sink.(Bounded); ok {
+		s.bound = sink.Bound()
+	}
+	return s
 }
 
 // fdOf returns the descriptor that an operation is about, or -1.

@@ -354,9 +354,10 @@ func (l *loop) orphaned(op *Op) bool {
 // finish ends an operation and tells its sink, unless a canceller is about to
 // queue it: then acceptCancel does that.
 func (l *loop) finish(op *Op, c Completion) {
+	op.final = c
 	if !op.state.CompareAndSwap(stateActive, stateIdle) {
 		if !op.cancelSeen {
-			op.place, op.final = placeHeld, c
+			op.place = placeHeld
 			return
 		}
 		op.state.Store(stateIdle)

@@ -139,7 +139,7 @@ func TestDumpAges(t *testing.T) {
 		early, w1 := receive(first)
 		bound, cancel := context.WithDeadline(ctx, deadline)
 		defer cancel()
-		early.Bound = bound
+		early.Sink = boundSink{early.Sink, bound}
 		require.NoError(t, d.Submit(ctx, early)) // nobody leads afterwards
 		time.Sleep(3 * time.Second)
 		dump, err := d.Dump(ctx, 10)
@@ -308,3 +308,11 @@ func TestTrace(t *testing.T) {
 	}
 	require.Equal(t, 1, cancelled)
 }
+
+// boundSink is a sink that knows a deadline.
+type boundSink struct {
+	driver.Sink
+	bound driver.Deadliner
+}
+
+func (s boundSink) Bound() driver.Deadliner { return s.bound }

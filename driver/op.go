@@ -26,7 +26,8 @@ type Op struct {
 	Buf  []byte
 	Keep any
 
-	// Sink receives the completions.
+	// Sink receives the completions. If it is Bounded, Dump can tell when the
+	// operation will be cancelled.
 	Sink Sink
 
 	// Late, if not nil, is called when the operation is about to be handed to
@@ -35,10 +36,6 @@ type Op struct {
 	// that drives the ring and must not block. It can be called again for the
 	// same operation, if that comes back without having been done.
 	Late func(*Op)
-
-	// Bound, if not nil, knows when the operation will be cancelled, for Dump to
-	// tell.
-	Bound Deadliner
 
 	// next links the submission queue, cancelNext the cancellation queue.
 	// Each belongs to its queue while the Op is in it.
@@ -68,7 +65,7 @@ type Op struct {
 	chain      *chain  // which it is a member of
 	traced     *traced // if Config.Trace is set
 
-	final       Completion // the terminal completion while it waits for cancelSeen
+	final       Completion // the terminal completion, once there is one
 	first       int32      // the result of a completion before that, if twice; only in a chain
 	twice       bool
 	calls       bool   // it is no operation: Late is called instead of submitting anything
@@ -112,6 +109,10 @@ func (d *Driver) begin(op *Op, ch *chain) {
 // Active reports whether the operation is under way: submitted, and its
 // terminal completion not yet delivered.
 func (op *Op) Active() bool { return op.state.Load() != stateIdle }
+
+// Result returns the terminal completion of the last operation. It is there when
+// the Sink is told, until the Op is submitted again.
+func (op *Op) Result() Completion { return op.final }
 
 // Completion is what the kernel says about an operation.
 type Completion struct {

@@ -84,7 +84,7 @@ func runAll(ctx context.Context, rt *Runtime, requests []*pooled) ([]error, erro
 	ops := make([]*driver.Op, len(requests))
 	all := make([]*Request, len(requests))
 	for i, p := range requests {
-		p.Sink, p.group, p.Bound = p, g, ctx
+		p.Sink, p.group, p.ctx = p, g, ctx
 		ops[i], all[i] = &p.Op, &p.Request
 	}
 	d, err := rt.placeAll(ctx, all)

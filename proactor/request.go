@@ -156,7 +156,7 @@ var errCancelled = errors.New("cancelled")
 // reset makes the Request ready for another operation, and lets the memory of
 // the last one go.
 func (r *Request) reset() {
-	r.SQE, r.Buf, r.Keep, r.Waits, r.Bound = uring.SQE{}, nil, nil, false, nil
+	r.SQE, r.Buf, r.Keep, r.Waits = uring.SQE{}, nil, nil, false
 	r.Lingers, r.Late = false, nil
 	r.Expected, r.On, r.OwnsFD, r.Discard = 0, nil, false, nil
 	r.Notifies, r.Interim = false, nil
@@ -175,7 +175,12 @@ type pooled struct {
 	// is it.
 	group *group
 	final driver.Completion
+
+	ctx context.Context // of the operation under way
 }
+
+// Bound implements driver.Bounded.
+func (p *pooled) Bound() driver.Deadliner { return p.ctx }
 
 // takeRequest returns a Request from the Runtime's pool. Each Runtime has its
 // own, because a channel belongs to the bubble of testing/synctest that it was
@@ -192,7 +197,7 @@ func (rt *Runtime) takeRequest() *pooled {
 // free gives the Request back, which must not be under way.
 func (rt *Runtime) free(p *pooled) {
 	p.reset()
-	p.Sink, p.group = p, nil
+	p.Sink, p.group, p.ctx = p, nil, nil
 	rt.requests.Put(p)
 }
 
@@ -216,7 +221,7 @@ func (p *pooled) run(ctx context.Context, rt *Runtime) (driver.Completion, error
 	if err != nil {
 		return driver.Completion{}, err
 	}
-	p.Sink, p.Bound = p, ctx
+	p.Sink, p.ctx = p, ctx
 	if err := d.Enqueue(ctx, &p.Op); err != nil {
 		return driver.Completion{}, submitError(ctx, err)
 	}

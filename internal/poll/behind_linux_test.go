@@ -182,7 +182,7 @@ func TestOrder(t *testing.T) {
 					if err := fd.driver.Enqueue(context.Background(), &g.Op); err != nil {
 						return err
 					}
-					fd.driver.Await(g.waiter)
+					g.await(fd.driver)
 				}
 			})
 			for got := 0; got < total; {

@@ -1,6 +1,17 @@
 package poll
 
-import "time"
+import (
+	"sync"
+	"time"
+)
+
+// deadline is when operations of one direction end. Connections without one do
+// not have the memory for it.
+type deadline struct {
+	mu    sync.Mutex
+	at    time.Time   // zero for none
+	timer *time.Timer // made when it is first needed
+}
 
 // SetDeadline sets both deadlines; see SetReadDeadline.
 func (fd *FD) SetDeadline(t time.Time) error {
@@ -23,11 +34,16 @@ func (fd *FD) setDeadline(s *side, t time.Time) error {
 		return err
 	}
 	defer fd.decref()
-	s.deadlineMu.Lock()
-	defer s.deadlineMu.Unlock()
-	s.deadline = t
-	if s.timer != nil {
-		s.timer.Stop()
+	d := s.deadline.Load()
+	if d == nil {
+		s.deadline.CompareAndSwap(nil, new(deadline)) // pairs with the Loads here: one wins
+		d = s.deadline.Load()
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.at = t
+	if d.timer != nil {
+		d.timer.Stop()
 	}
 	if t.IsZero() {
 		s.spare(fateExpired)
@@ -39,27 +55,31 @@ func (fd *FD) setDeadline(s *side, t time.Time) error {
 		return nil
 	}
 	s.spare(fateExpired)
-	if s.timer == nil {
-		s.timer = time.AfterFunc(wait, func() { fd.deadlinePassed(s) })
+	if d.timer == nil {
+		d.timer = time.AfterFunc(wait, func() { fd.deadlinePassed(s, d) })
 	} else {
-		s.timer.Reset(wait)
+		d.timer.Reset(wait)
 	}
 	return nil
 }
 
 // Deadline implements driver.Deadliner.
 func (s *side) Deadline() (time.Time, bool) {
-	s.deadlineMu.Lock()
-	defer s.deadlineMu.Unlock()
-	return s.deadline, !s.deadline.IsZero()
+	d := s.deadline.Load()
+	if d == nil {
+		return time.Time{}, false
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.at, !d.at.IsZero()
 }
 
 // deadlinePassed is called by the timer, possibly late: after the deadline was
 // moved.
-func (fd *FD) deadlinePassed(s *side) {
-	s.deadlineMu.Lock()
-	defer s.deadlineMu.Unlock()
-	if s.deadline.IsZero() || time.Until(s.deadline) > 0 {
+func (fd *FD) deadlinePassed(s *side, d *deadline) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.at.IsZero() || time.Until(d.at) > 0 {
 		return
 	}
 	fd.expire(s)
@@ -74,10 +94,14 @@ func (fd *FD) expire(s *side) {
 
 // stopTimer ends the direction's deadline, for closing.
 func (s *side) stopTimer() {
-	s.deadlineMu.Lock()
-	defer s.deadlineMu.Unlock()
-	s.deadline = time.Time{}
-	if s.timer != nil {
-		s.timer.Stop()
+	d := s.deadline.Load()
+	if d == nil {
+		return
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.at = time.Time{}
+	if d.timer != nil {
+		d.timer.Stop()
 	}
 }

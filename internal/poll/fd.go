@@ -12,7 +12,6 @@ import (
 	"os"
 	"sync"
 	"syscall"
-	"time"
 
 	"go.uber.org/atomic"
 
@@ -70,9 +69,7 @@ type side struct {
 	empty bool     // nothing is left to receive, as far as the last operation could tell
 	req   *request // made when the ring is first needed
 
-	deadlineMu sync.Mutex
-	deadline   time.Time   // zero for none
-	timer      *time.Timer // made when the first deadline is set
+	deadline atomic.Pointer[deadline] // made when the first is set
 }
 
 // The bits of a side's fate.
@@ -88,16 +85,34 @@ const msgNoSignal = 0x4000
 // msgDontWait is MSG_DONTWAIT, likewise.
 const msgDontWait = 0x40
 
-// request is an operation with the channel of the goroutine that waits for it.
+// request is an operation of a goroutine that waits for it.
 type request struct {
 	driver.Op
-	waiter *driver.Waiter
+	done chan struct{} // the operation has ended
 }
 
 func newRequest() *request {
-	r := &request{waiter: driver.NewWaiter()}
-	r.Sink = r.waiter
+	r := &request{done: make(chan struct{}, 1)}
+	r.Sink = r
 	return r
+}
+
+// Complete implements driver.Sink.
+func (r *request) Complete(_ *driver.Op, c driver.Completion) {
+	if c.Last {
+		r.done <- struct{}{} // has room: an Op has one terminal completion
+	}
+}
+
+// Ready implements driver.Target.
+func (r *request) Ready() bool { return !r.Active() }
+
+// await waits for the operation, which has been enqueued, and possibly drives
+// the ring meanwhile.
+func (r *request) await(d *driver.Driver) driver.Completion {
+	d.Lead(r, false, nil)
+	<-r.done
+	return r.Result()
 }
 
 // incref starts an operation; it fails once Close has begun.
@@ -149,11 +164,17 @@ func (s *side) check() error {
 	return nil
 }
 
+// Complete implements driver.Sink.
+func (s *side) Complete(op *driver.Op, c driver.Completion) { s.req.Complete(op, c) }
+
+// Bound implements driver.Bounded.
+func (s *side) Bound() driver.Deadliner { return s }
+
 // request returns the direction's reusable operation.
 func (s *side) request() *request {
 	if s.req == nil {
 		s.req = newRequest()
-		s.req.Bound = s
+		s.req.Sink = s
 	}
 	return s.req
 }
@@ -170,7 +191,7 @@ func (fd *FD) run(s *side, r *request) (driver.Completion, error) {
 		if err := fd.submit(s, r); err != nil {
 			return driver.Completion{}, err
 		}
-		c := fd.driver.Await(r.waiter)
+		c := r.await(fd.driver)
 		s.current.Store(nil)
 		if err, again := s.outcome(c); !again {
 			r.Buf = nil
@@ -442,11 +463,12 @@ func (fd *FD) Retire() error {
 		close(drained)
 	}
 	for _, s := range []*side{&fd.rd, &fd.wr} {
-		s.stopTimer()
 		s.doom(fateClosed)
 		fd.cancelCurrent(s)
 	}
 	<-drained
+	fd.rd.stopTimer() // only now can nobody start it any more
+	fd.wr.stopTimer()
 	return nil
 }
 

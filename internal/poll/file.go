@@ -55,7 +55,7 @@ func (fd *FD) once(prep func(*request)) (driver.Completion, error) {
 			r.Buf = nil
 			return driver.Completion{}, runtimeClosed(err)
 		}
-		c := fd.driver.Await(r.waiter)
+		c := r.await(fd.driver)
 		r.Buf = nil
 		switch errno := c.Err(); errno {
 		case nil:
