@@ -24,7 +24,7 @@ type runtimeFlags struct {
 func (f *runtimeFlags) register(fs *flag.FlagSet) {
 	fs.BoolVar(&f.std, "std", false, "the standard library")
 	fs.BoolVar(&f.dshulyak, "dshulyak", false, "github.com/dshulyak/uring")
-	fs.IntVar(&f.shards, "shards", 1, "number of rings")
+	fs.IntVar(&f.shards, "shards", 0, "number of rings; 0 for the default")
 	fs.BoolVar(&f.behind, "behind", false, "write behind")
 }
 

@@ -97,9 +97,9 @@ func (l *lab) ours(shards bool) []subject {
 		one.Missing = missing
 		out = append(out, one)
 	}
-	add(ourName, runtimeFlags{shards: 1})
-	add(behindName, runtimeFlags{shards: 1, behind: true})
-	for n := 2; shards && n <= runtime.NumCPU(); n *= 2 {
+	add(ourName, runtimeFlags{})
+	add(behindName, runtimeFlags{behind: true})
+	for n := 1; shards && n <= runtime.NumCPU(); n *= 2 {
 		add(fmt.Sprintf("%s-%d", ourName, n), runtimeFlags{shards: n})
 	}
 	return out

@@ -46,7 +46,7 @@ func runtimes() map[string]proactor.Config {
 		return m
 	}
 	m["ring"] = proactor.Config{Mode: proactor.ModeRing}
-	m["ring/tiny"] = proactor.Config{Mode: proactor.ModeRing, SQEntries: 2, CQEntries: 4}
+	m["ring/tiny"] = proactor.Config{Mode: proactor.ModeRing, Shards: 1, SQEntries: 2, CQEntries: 4}
 	m["ring/behind"] = proactor.Config{Mode: proactor.ModeRing, WriteBehind: true}
 	m["ring/shards"] = proactor.Config{Mode: proactor.ModeRing, Shards: 3}
 	for name, feature := range features {

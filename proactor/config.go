@@ -3,6 +3,7 @@ package proactor
 import (
 	"fmt"
 	"os"
+	"runtime"
 	"strings"
 
 	"github.com/yamanote-go/yamanote/driver"
@@ -53,8 +54,10 @@ type Config struct {
 	// Mode says whether to use a ring.
 	Mode Mode
 
-	// Shards is the number of rings, each with a driver of its own; default 1.
-	// A descriptor stays on one shard for life.
+	// Shards is the number of rings, each with a driver of its own; default 2, or
+	// 1 where GOMAXPROCS is. A descriptor stays on one shard for life. One ring
+	// makes larger batches, two do not make a few busy connections wait for each
+	// other (docs/performance.md has the figures).
 	Shards int
 
 	// Placement says which shard gets a new descriptor of packages net and
@@ -144,7 +147,7 @@ func (c Config) withEnv() (Config, error) {
 		return c, fmt.Errorf("YAMANOTE_WRITE_BEHIND is %q: want 1 to turn it on, or 0", on)
 	}
 	if c.Shards == 0 {
-		c.Shards = 1
+		c.Shards = min(2, runtime.GOMAXPROCS(0))
 	}
 	if c.Shards < 0 || c.Shards > maxShards {
 		return c, fmt.Errorf("proactor: %d shards: want 1 to %d", c.Shards, maxShards)
