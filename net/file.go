@@ -51,6 +51,7 @@ func (l *listener) File() (*os.File, error) {
 	if l.std != nil {
 		return l.std.File()
 	}
+	l.fd.Share() // with the file, whose Fd makes it blocking
 	var f *os.File
 	err := l.fd.Control(func(sysfd int) (err error) {
 		f, err = fileOf(sysfd, "", func(f *os.File) (fileOwner, error) {

@@ -151,7 +151,7 @@ type stdListener interface {
 // standard library.
 type listener struct {
 	rt   *proactor.Runtime
-	fd   *poll.FD
+	fd   *poll.Acceptor
 	net  string
 	addr net.Addr
 
@@ -175,21 +175,16 @@ func takeDescriptor(std syscall.Conn) (int, error) {
 	return fd, dupErr
 }
 
-// takeListener takes a listening socket out of the standard library's hands.
-// It becomes blocking, unless others may rely on what it is.
+// takeListener takes a listening socket out of the standard library's hands. It
+// stays non-blocking.
 func takeListener(rt *proactor.Runtime, std stdListener, network string, shared bool) (listener, error) {
 	defer std.Close()
 	l := listener{rt: rt, net: network, addr: std.Addr()}
 	fd, err := takeDescriptor(std)
-	if err == nil && !shared {
-		if err = sys.SetBlocking(fd); err != nil {
-			_ = sys.Close(fd)
-		}
-	}
 	if err != nil {
 		return l, &net.OpError{Op: "listen", Net: network, Addr: l.addr, Err: err}
 	}
-	l.fd = poll.New(rt, fd)
+	l.fd = poll.NewAcceptor(rt, fd, shared)
 	return l, nil
 }
 

@@ -82,5 +82,5 @@ func (l *listener) SyscallConn() (syscall.RawConn, error) {
 		return l.std.SyscallConn()
 	}
 	_ = l.fd.SetNonblock() // see conn.SyscallConn
-	return &rawListener{rawConn{fd: l.fd, net: l.net, laddr: l.addr}}, nil
+	return &rawListener{rawConn{fd: &l.fd.FD, net: l.net, laddr: l.addr}}, nil
 }

@@ -186,7 +186,7 @@ type Accepted struct {
 func (o Accept) Prepare(r *Request) error {
 	sa := new(sys.Sockaddr)
 	r.Keep = sa
-	sys.PrepAccept(&r.SQE, o.FD, sa)
+	sys.PrepAccept(&r.SQE, o.FD, sa, 0)
 	return prepared(r)
 }
 

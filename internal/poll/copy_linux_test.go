@@ -117,7 +117,7 @@ func TestReadyForAccept(t *testing.T) {
 		require.NoError(t, syscall.Listen(lfd, 8))
 		addr, err := syscall.Getsockname(lfd)
 		require.NoError(t, err)
-		fd := New(rt, lfd)
+		fd := NewAcceptor(rt, lfd, false)
 		require.NoError(t, fd.SetNonblock())
 		waiting := start(func() error {
 			return fd.turn(&fd.rd, func() error { return fd.ready(&fd.rd, eventIn, new(patience)) })

@@ -155,7 +155,9 @@ func TestAcceptsOverFaults(t *testing.T) {
 		require.NoError(t, syscall.Listen(lfd, 128))
 		sa, err := syscall.Getsockname(lfd)
 		require.NoError(t, err)
-		listening := poll.New(rt, lfd)
+		shared := rng.IntN(2) == 0
+		require.NoError(t, syscall.SetNonblock(lfd, !shared || rng.IntN(2) == 0))
+		listening := poll.NewAcceptor(rt, lfd, shared)
 		const connections = 30
 		var dials sync.WaitGroup
 		pauses := rng.Uint64()

@@ -76,7 +76,11 @@ type side struct {
 const (
 	fateExpired = 1 << iota
 	fateClosed
+	fateDraining // of an Acceptor: nothing may wait
 )
+
+// errDraining ends an Accept that waits when the socket is to be drained.
+var errDraining = errors.New("draining")
 
 // msgNoSignal is MSG_NOSIGNAL, the same on every Linux: a broken connection is
 // an error, not a signal.
@@ -160,6 +164,8 @@ func (s *side) check() error {
 		return net.ErrClosed
 	case fate&fateExpired != 0:
 		return os.ErrDeadlineExceeded
+	case fate&fateDraining != 0:
+		return errDraining
 	}
 	return nil
 }
@@ -358,40 +364,6 @@ func (fd *FD) send(s *side, b []byte) (int, error) {
 		n += int(c.Res)
 	}
 	return n, nil
-}
-
-// Accept waits for a connection and returns its descriptor, which is blocking
-// and close-on-exec, and its peer's address. The address is valid until the
-// next Accept.
-func (fd *FD) Accept() (int, *sys.Sockaddr, error) {
-	s := &fd.rd
-	if err := fd.begin(s); err != nil {
-		return -1, nil, err
-	}
-	defer fd.end(s)
-	r := s.request()
-	// The address is the caller's afterwards, so it is a new one each time.
-	addr := new(sys.Sockaddr)
-	var p patience
-	for {
-		r.Keep = addr
-		sys.PrepAccept(&r.SQE, fd.sysfd, addr)
-		c, err := fd.run(s, r)
-		switch {
-		case err == nil:
-			return int(c.Res), addr, nil
-		case errors.Is(err, syscall.ECONNABORTED):
-			// The connection was gone before it was accepted: as the standard
-			// library does, wait for the next.
-		case errors.Is(err, syscall.EAGAIN):
-			// The descriptor is non-blocking, and this kernel looks at that.
-			if err := fd.ready(s, eventIn, &p); err != nil {
-				return -1, nil, err
-			}
-		default:
-			return -1, nil, err
-		}
-	}
 }
 
 // Connect connects a socket to an address. If ctx ends first, the attempt is

@@ -32,10 +32,39 @@ func (s *Sockaddr) Reset() {
 
 // PrepAccept prepares an accept that puts the peer's address into s. The
 // accepted socket is close-on-exec and blocking, as rings want it.
-func PrepAccept(sqe *uring.SQE, fd int, s *Sockaddr) {
+func PrepAccept(sqe *uring.SQE, fd int, s *Sockaddr, flags uring.AcceptFlags) {
 	s.Reset()
-	sqe.PrepAccept(fd, unsafe.Pointer(&s.raw), &s.len, unix.SOCK_CLOEXEC, 0)
+	sqe.PrepAccept(fd, unsafe.Pointer(&s.raw), &s.len, unix.SOCK_CLOEXEC, flags)
 }
+
+// AcceptNow accepts a connection as PrepAccept does, without a ring: EAGAIN says
+// that there is none. The socket must be non-blocking. Go's scheduler is told of
+// the call, since with a socket that somebody has made blocking it would wait.
+func AcceptNow(fd int, s *Sockaddr) (int, syscall.Errno) {
+	s.Reset()
+	n, _, errno := syscall.Syscall6(unix.SYS_ACCEPT4, uintptr(fd), uintptr(unsafe.Pointer(&s.raw)),
+		uintptr(unsafe.Pointer(&s.len)), unix.SOCK_CLOEXEC, 0, 0)
+	return int(n), errno
+}
+
+// Readable reports whether there is something to receive or accept now.
+func Readable(fd int) bool {
+	fds := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
+	n, err := unix.Poll(fds, 0)
+	return err == nil && n > 0 && fds[0].Revents&unix.POLLIN != 0
+}
+
+// AcceptQueue returns how many connections wait to be accepted from a TCP socket
+// that listens, and how many the kernel lets wait; -1 if it does not tell.
+func AcceptQueue(fd int) (length, limit int) {
+	info, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
+	if err != nil || info.State != tcpListen {
+		return -1, -1
+	}
+	return int(info.Unacked), int(info.Sacked)
+}
+
+const tcpListen = 10 // TCP_LISTEN, a state of <netinet/tcp.h>
 
 // PrepAcceptMultishot prepares an accept that completes with every connection.
 // Their addresses are not asked for: all would go to the same place.

@@ -25,7 +25,10 @@ func (s *Sockaddr) SetIP(int, net.IP, int, string) error             { return er
 func (s *Sockaddr) SetUnix(string) error                             { return errors.ErrUnsupported }
 func (s *Sockaddr) TCPAddr() *net.TCPAddr                            { return nil }
 func (s *Sockaddr) UnixAddr(string) *net.UnixAddr                    { return nil }
-func PrepAccept(*uring.SQE, int, *Sockaddr)                          {}
+func PrepAccept(*uring.SQE, int, *Sockaddr, uring.AcceptFlags)       {}
+func AcceptNow(int, *Sockaddr) (int, syscall.Errno)                  { return -1, syscall.EAGAIN }
+func Readable(int) bool                                              { return false }
+func AcceptQueue(int) (length, limit int)                            { return -1, -1 }
 func PrepAcceptMultishot(*uring.SQE, int)                            {}
 func PrepConnect(*uring.SQE, int, *Sockaddr)                         {}
 func PrepOpenat(*uring.SQE, int, []byte, int, uint32)                {}
