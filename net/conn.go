@@ -31,6 +31,8 @@ type conn struct {
 	raddr net.Addr
 
 	std stdStream
+
+	from *tally // of the listener that accepted it; nil if it was dialed
 }
 
 func (c *conn) ok() bool { return c != nil && (c.fd != nil || c.std != nil) }
@@ -133,9 +135,13 @@ func (c *conn) Close() error {
 		return syscall.EINVAL
 	}
 	if c.std != nil {
-		return c.std.Close()
+		err := c.std.Close()
+		c.from.left(err)
+		return err
 	}
-	if err := c.fd.Close(); err != nil {
+	err := c.fd.Close()
+	c.from.left(err)
+	if err != nil {
 		return c.opError("close", "close", err)
 	}
 	return nil

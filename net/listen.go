@@ -91,7 +91,7 @@ func (lc *ListenConfig) Listen(ctx context.Context, network, address string) (Li
 func (lc *ListenConfig) takeTCP(std *net.TCPListener, network string, shared bool) (*TCPListener, error) {
 	rt := lc.runtime()
 	if !rt.HasRing() {
-		return &TCPListener{listener{std: std}}, nil
+		return &TCPListener{stdOnly(std, network)}, nil
 	}
 	l, err := takeListener(rt, std, network, shared)
 	if err != nil {
@@ -109,7 +109,7 @@ func (lc *ListenConfig) takeTCP(std *net.TCPListener, network string, shared boo
 func (lc *ListenConfig) takeUnix(std *net.UnixListener, network, address string, shared bool) (*UnixListener, error) {
 	rt := lc.runtime()
 	if !rt.HasRing() {
-		return &UnixListener{listener: listener{std: std}}, nil
+		return &UnixListener{listener: stdOnly(std, network)}, nil
 	}
 	ul := &UnixListener{unlink: !shared}
 	if !strings.HasPrefix(address, "@") {
@@ -158,6 +158,8 @@ type listener struct {
 	behind bool // connections write behind
 
 	std stdListener
+
+	tally *tally // what has become of its connections
 }
 
 // takeDescriptor returns a duplicate of the descriptor of one of the standard
@@ -179,13 +181,18 @@ func takeDescriptor(std syscall.Conn) (int, error) {
 // stays non-blocking.
 func takeListener(rt *proactor.Runtime, std stdListener, network string, shared bool) (listener, error) {
 	defer std.Close()
-	l := listener{rt: rt, net: network, addr: std.Addr()}
+	l := listener{rt: rt, net: network, addr: std.Addr(), tally: new(tally)}
 	fd, err := takeDescriptor(std)
 	if err != nil {
 		return l, &net.OpError{Op: "listen", Net: network, Addr: l.addr, Err: err}
 	}
 	l.fd = poll.NewAcceptor(rt, fd, shared)
 	return l, nil
+}
+
+// stdOnly is a listener that is the standard library's.
+func stdOnly(std stdListener, network string) listener {
+	return listener{net: network, std: std, tally: new(tally)}
 }
 
 // closeWith gives up a listener that could not be set up.
@@ -202,11 +209,26 @@ func (l *listener) opError(op, call string, err error) error {
 
 // accept waits for a connection and gives it to a shard of the runtime.
 func (l *listener) accept() (*poll.FD, *sys.Sockaddr, error) {
+	l.tally.enter()
 	sysfd, peer, err := l.fd.Accept()
 	if err != nil {
+		l.tally.failed(err)
 		return nil, nil, l.opError("accept", "accept4", err)
 	}
+	l.tally.accepted.Inc()
 	return newStream(l.rt, sysfd, l.behind), peer, nil
+}
+
+// acceptStd waits for a connection of the standard library's.
+func acceptStd[C net.Conn](l *listener, accept func() (C, error)) (C, error) {
+	l.tally.enter()
+	c, err := accept()
+	if err != nil {
+		l.tally.failed(err)
+		return c, err
+	}
+	l.tally.accepted.Inc()
+	return c, nil
 }
 
 // newStream takes over the descriptor of a stream connection.

@@ -130,17 +130,18 @@ func (l *TCPListener) AcceptTCP() (*TCPConn, error) {
 		return nil, syscall.EINVAL
 	}
 	if l.std != nil {
-		c, err := l.std.(*net.TCPListener).AcceptTCP()
+		c, err := acceptStd(&l.listener, l.std.(*net.TCPListener).AcceptTCP)
 		if err != nil {
 			return nil, err
 		}
-		return &TCPConn{conn{std: c}}, nil
+		return &TCPConn{conn{std: c, from: l.tally}}, nil
 	}
 	fd, peer, err := l.accept()
 	if err != nil {
 		return nil, err
 	}
 	c := newTCPConn(fd, l.net, peer)
+	c.from = l.tally
 	if sameTCPAddr(c.laddr, l.addr) {
 		c.laddr = l.addr // one for all, unless the listener has any address
 	}

@@ -48,17 +48,19 @@ func (l *UnixListener) AcceptUnix() (*UnixConn, error) {
 		return nil, syscall.EINVAL
 	}
 	if l.std != nil {
-		c, err := l.std.(*net.UnixListener).AcceptUnix()
+		c, err := acceptStd(&l.listener, l.std.(*net.UnixListener).AcceptUnix)
 		if err != nil {
 			return nil, err
 		}
-		return &UnixConn{conn{std: c}}, nil
+		return &UnixConn{conn{std: c, from: l.tally}}, nil
 	}
 	fd, peer, err := l.accept()
 	if err != nil {
 		return nil, err
 	}
-	return newUnixConn(fd, l.net, peer), nil
+	c := newUnixConn(fd, l.net, peer)
+	c.from = l.tally
+	return c, nil
 }
 
 // Accept implements the Listener Accept method.
