@@ -64,6 +64,17 @@ var standard = &library{
 	zeroListeners: []stdnet.Listener{new(stdnet.TCPListener), new(stdnet.UnixListener)},
 }
 
+// dialer is a dialer of ours with the options of one of the standard library's.
+func dialer(rt *proactor.Runtime, d stdnet.Dialer) *net.Dialer {
+	mine := &net.Dialer{Runtime: rt, Timeout: d.Timeout, Deadline: d.Deadline, LocalAddr: d.LocalAddr,
+		FallbackDelay: d.FallbackDelay, KeepAlive: d.KeepAlive, KeepAliveConfig: d.KeepAliveConfig,
+		Resolver: d.Resolver, Cancel: d.Cancel, Control: d.Control, ControlContext: d.ControlContext}
+	if use := d.MultipathTCP(); use != mine.MultipathTCP() {
+		mine.SetMultipathTCP(use)
+	}
+	return mine
+}
+
 func ours(rt *proactor.Runtime) *library {
 	return &library{
 		listen: func(network, address string) (stdnet.Listener, error) {
@@ -71,8 +82,7 @@ func ours(rt *proactor.Runtime) *library {
 			return lc.Listen(context.Background(), network, address)
 		},
 		dial: func(ctx context.Context, d stdnet.Dialer, network, address string) (stdnet.Conn, error) {
-			mine := net.Dialer{Runtime: rt, Timeout: d.Timeout, Deadline: d.Deadline, LocalAddr: d.LocalAddr,
-				KeepAlive: d.KeepAlive, KeepAliveConfig: d.KeepAliveConfig}
+			mine := dialer(rt, d)
 			return mine.DialContext(ctx, network, address)
 		},
 		dialTCP: func(network string, laddr, raddr *stdnet.TCPAddr) error {

@@ -48,6 +48,8 @@ type ListenConfig struct {
 	// if the runtime's configuration does not; see
 	// proactor.Config.WriteBehind. Without a ring it does nothing.
 	WriteBehind bool
+
+	multipath multipath
 }
 
 func (lc *ListenConfig) runtime() *proactor.Runtime {
@@ -62,6 +64,7 @@ func (lc *ListenConfig) Listen(ctx context.Context, network, address string) (Li
 	// Resolving, binding and all options are the standard library's; only
 	// what happens on the socket from then on is ours.
 	config := net.ListenConfig{Control: lc.Control, KeepAlive: lc.KeepAlive, KeepAliveConfig: lc.KeepAliveConfig}
+	lc.multipath.pass(&config)
 	std, err := config.Listen(ctx, network, address)
 	if err != nil {
 		return nil, err

@@ -181,28 +181,15 @@ func ListenTCP(network string, laddr *TCPAddr) (*TCPListener, error) {
 
 // DialTCP acts like Dial for TCP networks.
 func DialTCP(network string, laddr, raddr *TCPAddr) (*TCPConn, error) {
-	switch network {
-	case "tcp", "tcp4", "tcp6":
-	default:
-		return nil, &net.OpError{Op: "dial", Net: network, Source: tcpAddr(laddr), Addr: tcpAddr(raddr), Err: net.UnknownNetworkError(network)}
+	d := new(Dialer)
+	if d.runtime().HasRing() {
+		return d.dialTCPAddr(context.Background(), network, laddr, raddr)
 	}
-	if raddr == nil {
-		return nil, &net.OpError{Op: "dial", Net: network, Source: tcpAddr(laddr), Err: errMissingAddress}
-	}
-	var d Dialer
-	rt := d.runtime()
-	if !rt.HasRing() {
-		c, err := net.DialTCP(network, laddr, raddr)
-		if err != nil {
-			return nil, err
-		}
-		return &TCPConn{conn{std: c}}, nil
-	}
-	c, err := d.connectTCP(context.Background(), rt, network, laddr, raddr)
+	c, err := net.DialTCP(network, laddr, raddr)
 	if err != nil {
-		return nil, &net.OpError{Op: "dial", Net: network, Source: tcpAddr(laddr), Addr: raddr, Err: dialErr(err)}
+		return nil, err
 	}
-	return c, nil
+	return &TCPConn{conn{std: c}}, nil
 }
 
 func tcpAddr(a *TCPAddr) net.Addr { return addrOrNil(a) }

@@ -126,18 +126,7 @@ func ListenUnix(network string, laddr *UnixAddr) (*UnixListener, error) {
 
 // DialUnix acts like Dial for the network "unix".
 func DialUnix(network string, laddr, raddr *UnixAddr) (*UnixConn, error) {
-	if network != "unix" {
-		return nil, &net.OpError{Op: "dial", Net: network, Source: unixAddr(laddr), Addr: unixAddr(raddr), Err: net.UnknownNetworkError(network)}
-	}
-	if raddr == nil {
-		return nil, &net.OpError{Op: "dial", Net: network, Source: unixAddr(laddr), Err: errMissingAddress}
-	}
-	d := Dialer{LocalAddr: unixAddr(laddr)}
-	c, err := d.Dial(network, raddr.Name)
-	if err != nil {
-		return nil, err
-	}
-	return c.(*UnixConn), nil
+	return new(Dialer).DialUnix(context.Background(), network, laddr, raddr)
 }
 
 func unixAddr(a *UnixAddr) net.Addr {

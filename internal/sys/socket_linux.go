@@ -219,6 +219,16 @@ func StreamSocket(family int) (int, error) {
 	return fd, os.NewSyscallError("socket", err)
 }
 
+// MultipathSocket is StreamSocket for Multipath TCP. Where the kernel does not have
+// that, the error is EPROTONOSUPPORT.
+func MultipathSocket(family int) (int, error) {
+	fd, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, unix.IPPROTO_MPTCP)
+	if err == unix.EINVAL {
+		err = unix.EPROTONOSUPPORT // before Linux 5.6
+	}
+	return fd, os.NewSyscallError("socket", err)
+}
+
 // Bind binds a socket to a local address.
 func Bind(fd int, s *Sockaddr) error {
 	_, _, errno := syscall.Syscall(unix.SYS_BIND, uintptr(fd), uintptr(unsafe.Pointer(&s.raw)), uintptr(s.len))

@@ -45,6 +45,7 @@ func Pread(int, []byte, int64) (int, error)                          { return -1
 func Pwrite(int, []byte, int64) (int, error)                         { return -1, errors.ErrUnsupported }
 func Waits(int) (reads, writes bool)                                 { return false, false }
 func StreamSocket(int) (int, error)                                  { return -1, errors.ErrUnsupported }
+func MultipathSocket(int) (int, error)                               { return -1, errors.ErrUnsupported }
 func Bind(int, *Sockaddr) error                                      { return errors.ErrUnsupported }
 func Getsockname(int, *Sockaddr) error                               { return errors.ErrUnsupported }
 func Getpeername(int, *Sockaddr) error                               { return errors.ErrUnsupported }
