@@ -129,7 +129,9 @@ func (d *Dialer) DialContext(ctx context.Context, network, address string) (Conn
 func (d *Dialer) std() *net.Dialer {
 	std := &net.Dialer{Timeout: d.Timeout, Deadline: d.Deadline, LocalAddr: d.LocalAddr,
 		FallbackDelay: d.FallbackDelay, KeepAlive: d.KeepAlive, KeepAliveConfig: d.KeepAliveConfig,
-		Resolver: d.Resolver, Cancel: d.Cancel, Control: d.Control, ControlContext: d.ControlContext}
+		Resolver: d.Resolver, Control: d.Control, ControlContext: d.ControlContext}
+	//lint:ignore SA1019 who still uses it shall find that it works
+	std.Cancel = d.Cancel
 	d.multipath.pass(std)
 	return std
 }

@@ -68,7 +68,9 @@ var standard = &library{
 func dialer(rt *proactor.Runtime, d stdnet.Dialer) *net.Dialer {
 	mine := &net.Dialer{Runtime: rt, Timeout: d.Timeout, Deadline: d.Deadline, LocalAddr: d.LocalAddr,
 		FallbackDelay: d.FallbackDelay, KeepAlive: d.KeepAlive, KeepAliveConfig: d.KeepAliveConfig,
-		Resolver: d.Resolver, Cancel: d.Cancel, Control: d.Control, ControlContext: d.ControlContext}
+		Resolver: d.Resolver, Control: d.Control, ControlContext: d.ControlContext}
+	//lint:ignore SA1019 it has to work
+	mine.Cancel = d.Cancel
 	if use := d.MultipathTCP(); use != mine.MultipathTCP() {
 		mine.SetMultipathTCP(use)
 	}

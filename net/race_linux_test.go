@@ -238,6 +238,7 @@ func TestDialerCancel(t *testing.T) {
 		addr, _ := fullBacklog(t, "tcp4")
 		for name, lib := range map[string]*library{"std": standard, "ours": ours(rt)} {
 			cancel := make(chan struct{})
+			//lint:ignore SA1019 it has to work
 			d := stdnet.Dialer{Cancel: cancel}
 			stop := time.AfterFunc(5*time.Millisecond, func() { close(cancel) })
 			err := closing(lib.dial(t.Context(), d, "tcp4", addr))
