@@ -122,7 +122,11 @@ func TestRaceOfFamilies(t *testing.T) {
 			"tcp":  {Resolver: d.Resolver, Timeout: delay, FallbackDelay: -1},
 		} {
 			_, err = lib.dial(t.Context(), d, name, "both.test.:"+port)
-			require.ErrorContains(t, err, "dial "+name+" [::1]:"+port+": i/o timeout")
+			require.ErrorContains(t, err, ": i/o timeout")
+			if rt.HasRing() || name == "tcp6" {
+				// The standard library may name the next address.
+				require.ErrorContains(t, err, "dial "+name+" [::1]:"+port+": ")
+			}
 		}
 	})
 }
