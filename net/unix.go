@@ -58,9 +58,8 @@ func (l *UnixListener) AcceptUnix() (*UnixConn, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := newUnixConn(fd, l.net, peer)
-	c.from = l.tally
-	return c, nil
+	// Its own name is the listener's, always.
+	return &UnixConn{conn{fd: fd, net: l.net, laddr: l.addr, raddr: unixName(peer, l.net), from: l.tally}}, nil
 }
 
 // Accept implements the Listener Accept method.
