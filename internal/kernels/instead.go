@@ -72,6 +72,7 @@ var instead = map[string]string{
 	"IORING_NOTIF_USAGE_ZC_COPIED": "fails with EINVAL, where a program sends without copying",
 	"IORING_FSYNC_DATASYNC":        needed,
 	"IORING_RECVSEND_POLL_FIRST":   "tries to receive first",
+	"IORING_ACCEPT_POLL_FIRST":     "tries to accept first",
 	"IORING_CQE_F_SOCK_NONEMPTY":   "tries to receive once more before it waits",
 	"IORING_CQE_F_MORE":            needed,
 	"IORING_SQ_CQ_OVERFLOW":        needed,
