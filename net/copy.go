@@ -27,7 +27,17 @@ func (c *TCPConn) ReadFrom(r io.Reader) (int64, error) {
 	if c.std != nil {
 		return readFromStd(c.std.(*net.TCPConn), r)
 	}
-	n, handled, err := c.readFrom(r)
+	var (
+		n       int64
+		handled bool
+		err     error
+	)
+	if v := buffersOf(r); v != nil {
+		n, err = c.writeBuffers(v)
+		handled = true
+	} else {
+		n, handled, err = c.readFrom(r)
+	}
 	if !handled {
 		// With its other methods hidden, or io.Copy would call this one.
 		n, err = io.Copy(struct{ io.Writer }{c}, r)

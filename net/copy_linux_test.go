@@ -16,18 +16,6 @@ import (
 	"github.com/yamanote-go/yamanote/proactor"
 )
 
-// readPattern reads what was sent until the end, in another goroutine.
-func readPattern(t testing.TB, c io.Reader, seed uint64, n int) <-chan result {
-	t.Helper()
-	return start(func() (int, error) {
-		b, err := io.ReadAll(c)
-		if err == nil && !bytes.Equal(b, bytesOf(seed, n)) {
-			err = io.ErrUnexpectedEOF
-		}
-		return len(b), err
-	})
-}
-
 // copyPair returns two connections: what is written to in is to be copied from
 // from to to, and comes out of out.
 func copyPair(t testing.TB, rt *proactor.Runtime, network string) (in stream, from stream, to *net.TCPConn, out stream) {

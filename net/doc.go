@@ -23,7 +23,6 @@ import (
 type (
 	Addr            = net.Addr
 	AddrError       = net.AddrError
-	Buffers         = net.Buffers
 	Conn            = net.Conn
 	DNSError        = net.DNSError
 	Error           = net.Error

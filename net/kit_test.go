@@ -206,3 +206,15 @@ func dial(t testing.TB, rt *proactor.Runtime, l stdnet.Listener) stream {
 }
 
 func sorted[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
+
+// readPattern reads what was sent until the end, in another goroutine.
+func readPattern(t testing.TB, c io.Reader, seed uint64, n int) <-chan result {
+	t.Helper()
+	return start(func() (int, error) {
+		b, err := io.ReadAll(c)
+		if err == nil && !bytes.Equal(b, bytesOf(seed, n)) {
+			err = io.ErrUnexpectedEOF
+		}
+		return len(b), err
+	})
+}

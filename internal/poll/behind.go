@@ -360,6 +360,17 @@ func (w *behind) put(b []byte) {
 // the ordinary way: then nothing is unsent. The caller has the direction's
 // lock.
 func (w *behind) take(b []byte) (bool, error) {
+	taken, err := w.admit(len(b))
+	if taken {
+		w.put(b)
+		w.release()
+	}
+	return taken, err
+}
+
+// admit decides whether n bytes are sent behind, and returns with the guard held
+// if so: the caller puts them. Otherwise it is like take.
+func (w *behind) admit(n int) (bool, error) {
 	for {
 		w.hold()
 		switch {
@@ -371,16 +382,12 @@ func (w *behind) take(b []byte) (bool, error) {
 			w.release()
 			return false, syscall.EPIPE
 		case !w.active:
-			if !w.enabled.Load() || len(b) == 0 || len(b) > MaxBehind || !w.fd.driver.Gathering() {
-				w.release()
-				return false, nil
+			if w.enabled.Load() && n > 0 && n <= MaxBehind && w.fd.driver.Gathering() {
+				return true, nil
 			}
-			w.put(b)
 			w.release()
-			return true, nil
-		case w.enabled.Load() && w.unsent+len(b) <= MaxBehind:
-			w.put(b)
-			w.release()
+			return false, nil
+		case w.enabled.Load() && w.unsent+n <= MaxBehind:
 			return true, nil
 		}
 		w.release()
