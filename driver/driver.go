@@ -157,6 +157,7 @@ type Driver struct {
 	ring      Ring
 	conductor conductor
 	info      Info
+	owner     any
 
 	submitted opStack // operations that the driver has not seen yet
 	cancelled opStack // cancellations that the driver has not seen yet
@@ -249,6 +250,13 @@ func start(cfg Config, ring Ring, asks bool) (*Driver, error) {
 	}
 	return d, nil
 }
+
+// SetOwner says what the driver is part of, for those who know only the driver.
+// It is called before anybody else uses the driver.
+func (d *Driver) SetOwner(owner any) { d.owner = owner }
+
+// Owner returns what SetOwner was given.
+func (d *Driver) Owner() any { return d.owner }
 
 // Info describes the driver's ring.
 func (d *Driver) Info() Info { return d.info }

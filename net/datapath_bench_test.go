@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	stdnet "net"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -86,4 +87,98 @@ func writeLists(b *testing.B, rt *proactor.Runtime, count, size int, vectored bo
 	got := <-received
 	require.NoError(b, got.err)
 	require.Equal(b, b.N*count*size, got.n)
+}
+
+// readers are the ways to receive that BenchmarkReceive compares. Each returns
+// how much it has received.
+var readers = map[string]func(c stdnet.Conn, answer bool, buf []byte) (int, error){
+	"read": func(c stdnet.Conn, answer bool, buf []byte) (int, error) {
+		n, err := c.Read(buf)
+		if err == nil && answer {
+			_, err = c.Write(buf[:n])
+		}
+		return n, err
+	},
+	"lease": func(c stdnet.Conn, answer bool, _ []byte) (int, error) {
+		l, err := c.(leaser).ReadLease()
+		if err == nil && answer {
+			_, err = c.Write(l.Bytes())
+		}
+		l.Release()
+		return l.Len(), err
+	},
+}
+
+// BenchmarkReceive receives from peers on the standard library: messages of 64
+// bytes that are answered one by one, and a stream.
+func BenchmarkReceive(b *testing.B) {
+	for _, mode := range []string{"std/read", "auto/read", "auto/lease"} {
+		name, how, _ := strings.Cut(mode, "/")
+		m, err := proactor.ParseMode(name)
+		require.NoError(b, err)
+		for _, conns := range []int{1, 64} {
+			b.Run(fmt.Sprintf("answer/c%d/%s", conns, mode), func(b *testing.B) {
+				receive(b, m, readers[how], conns, 64, true)
+			})
+		}
+		for _, size := range []int{64, 64 << 10} {
+			b.Run(fmt.Sprintf("stream/%d/%s", size, mode), func(b *testing.B) {
+				receive(b, m, readers[how], 1, size, false)
+			})
+		}
+	}
+}
+
+func receive(b *testing.B, mode proactor.Mode, read func(stdnet.Conn, bool, []byte) (int, error), conns, size int, answer bool) {
+	rt, err := proactor.New(proactor.Config{Mode: mode})
+	require.NoError(b, err)
+	defer rt.Close()
+	var clients []stdnet.Conn
+	var running []<-chan result
+	for range conns {
+		c, peer, err := withStd(rt)
+		require.NoError(b, err)
+		defer peer.Close()
+		clients = append(clients, peer)
+		running = append(running, start(func() (int, error) {
+			defer c.Close()
+			buf := make([]byte, 4096)
+			sum := 0
+			for {
+				n, err := read(c, answer, buf)
+				if sum += n; err != nil {
+					if err == io.EOF {
+						err = nil
+					}
+					return sum, err
+				}
+			}
+		}))
+	}
+	b.SetBytes(int64(size))
+	b.ResetTimer()
+	share := max(b.N/conns, 1)
+	for _, c := range clients {
+		running = append(running, start(func() (int, error) {
+			buf := make([]byte, size)
+			for range share {
+				if _, err := c.Write(buf); err != nil {
+					return 0, err
+				}
+				if answer {
+					if _, err := io.ReadFull(c, buf); err != nil {
+						return 0, err
+					}
+				}
+			}
+			return 0, c.(stream).CloseWrite()
+		}))
+	}
+	sum := 0
+	for _, r := range running {
+		r := <-r
+		require.NoError(b, r.err)
+		sum += r.n
+	}
+	require.Equal(b, conns*share*size, sum)
 }

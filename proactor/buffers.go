@@ -103,6 +103,7 @@ type buffer struct {
 	gen      atomic.Uint32
 	mem      []byte
 	poisoned bool // the pattern was written to it; only with invariants
+	spare    bool // it goes into a pool when it is given back
 }
 
 // NewBufferGroup makes a group of buffers for streams on this shard. It needs

@@ -106,6 +106,10 @@ type Config struct {
 	// Write or Flush. See net.TCPConn.Flush for programs that need to know.
 	WriteBehind bool
 
+	// ReadBuffers sizes the buffers that the connections of each shard share for
+	// ReadLease of package net. They are allocated when it is first called.
+	ReadBuffers BufferConfig
+
 	// Trace, if not nil, is told of every operation of the rings, those of
 	// packages net and file too, when it begins, when it is handed to the
 	// kernel, and when it has ended. See driver.Config.Trace for what it may do,
@@ -157,6 +161,9 @@ func (c Config) withEnv() (Config, error) {
 	}
 	if c.Arenas < 0 || c.Arenas > maxArenas {
 		return c, fmt.Errorf("proactor: Arenas is %d: want 0 to %d", c.Arenas, maxArenas)
+	}
+	if _, err := c.ReadBuffers.withDefaults(); err != nil {
+		return c, fmt.Errorf("ReadBuffers: %w", err)
 	}
 	return c, c.driver().Check()
 }

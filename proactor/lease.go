@@ -8,6 +8,7 @@ import "fmt"
 type Lease struct {
 	b   *buffer
 	gen uint32
+	off uint32 // where the data begin
 	n   int
 }
 
@@ -23,7 +24,19 @@ func (l Lease) Bytes() []byte {
 		}
 		return nil
 	}
-	return l.b.mem[:l.n:l.n]
+	end := int(l.off) + l.n
+	return l.b.mem[l.off:end:end]
+}
+
+// Slice returns the lease with only bytes i to j of its data. It is the same
+// lease: one of the two is to be released. It panics as slicing does.
+func (l Lease) Slice(i, j int) Lease {
+	if i < 0 || j < i || j > l.n {
+		panic(fmt.Sprintf("proactor: bytes %d to %d of a lease of %d", i, j, l.n))
+	}
+	l.off += uint32(i)
+	l.n = j - i
+	return l
 }
 
 // Len returns the number of bytes.
@@ -43,8 +56,11 @@ func (l Lease) Release() bool {
 		}
 		return false
 	}
-	if l.b.group != nil {
+	switch {
+	case l.b.group != nil:
 		l.b.group.back(l.b)
+	case l.b.spare:
+		spares.Put(l.b)
 	}
 	return true
 }
@@ -54,11 +70,11 @@ func (l Lease) copyOut() Lease {
 	if l.b.group == nil {
 		return l
 	}
-	c := &buffer{mem: append([]byte(nil), l.Bytes()...)}
-	gen := c.gen.Inc()
+	c := NewLease(l.n)
+	copy(c.Bytes(), l.Bytes())
 	l.b.group.copied.Inc()
 	l.Release()
-	return Lease{b: c, gen: gen, n: l.n}
+	return c
 }
 
 // poisonByte is what a build with invariants fills returned buffers with.

@@ -20,6 +20,7 @@ type Shard struct {
 	files  *slots // for direct files, nil without Config.DirectFiles
 	bufs   *slots // for arenas, nil without Config.Arenas
 	groups groupTable
+	shared shared
 
 	// The tables themselves; tablesMu is held for their use.
 	tablesMu  sync.Mutex
@@ -65,6 +66,7 @@ const (
 // add makes a driver the next shard. It closes nothing if it fails.
 func (rt *Runtime) add(d *driver.Driver) error {
 	s := &Shard{rt: rt, index: len(rt.shards), driver: d}
+	d.SetOwner(s)
 	rt.drivers = append(rt.drivers, d)
 	rt.shards = append(rt.shards, s)
 	rt.judge(d.Info())
