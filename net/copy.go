@@ -17,7 +17,8 @@ import (
 // from r until r ends, which is no error. From another stream connection of this
 // package, and from a regular file (an *os.File, or a File of package file), also
 // behind an io.LimitedReader, the kernel moves the data on Linux, and they are
-// not brought into the process.
+// not brought into the process; between connections only when much arrives at a
+// time.
 //
 // Deadlines apply: those for writing here, and those for reading there. If sending fails, up to 256 KiB that have been received by then are lost.
 func (c *TCPConn) ReadFrom(r io.Reader) (int64, error) {
@@ -67,8 +68,8 @@ func (c *TCPConn) WriteTo(w io.Writer) (int64, error) {
 		err     error
 	)
 	if to := streamOf(w); to != nil && to.fd != nil {
-		n, handled, err = poll.Splice(to.fd, c.fd, math.MaxInt64)
-		err = wrapErr("splice", err)
+		n, err = poll.Move(to.fd, c.fd, math.MaxInt64)
+		handled, err = true, wrapErr("splice", err)
 	}
 	if !handled {
 		n, err = io.Copy(w, struct{ io.Reader }{c})
@@ -130,8 +131,8 @@ func (c *TCPConn) readFrom(r io.Reader) (n int64, handled bool, err error) {
 		if from.fd == nil {
 			return 0, false, nil
 		}
-		n, handled, err = poll.Splice(c.fd, from.fd, limit)
-		return n, handled, wrapErr("splice", err)
+		n, err = poll.Move(c.fd, from.fd, limit)
+		return n, true, wrapErr("splice", err)
 	}
 	f, ok := regular(r)
 	if !ok {

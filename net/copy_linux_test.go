@@ -298,3 +298,40 @@ func stdPair(t testing.TB) (stdnet.Conn, stdnet.Conn) {
 	t.Cleanup(func() { _ = b.Close() })
 	return a, b
 }
+
+// A limit holds whatever the size of the buffers that are copied through, and
+// while small messages and large ones change.
+func TestCopyLimitedByLease(t *testing.T) {
+	if os.Getenv("YAMANOTE_EXPECT_BACKEND") == "std" {
+		return // no such buffers
+	}
+	for _, size := range []int{1, 100, 64 << 10} {
+		rt := newRuntime(t, proactor.Config{Mode: proactor.ModeRing, ReadBuffers: proactor.BufferConfig{Size: size, Count: 4}})
+		for _, network := range networks {
+			in, from, to, out := copyPair(t, rt, network)
+			data := bytesOf(1, 200_000)
+			w := start(func() (int, error) {
+				for at := 0; at < len(data); {
+					n, err := in.Write(data[at:min(at+1+at/3, len(data))])
+					if at += n; err != nil {
+						return at, err
+					}
+				}
+				return len(data), in.CloseWrite()
+			})
+			r := readPattern(t, out, 1, len(data))
+			for sum, limit := int64(0), int64(1); sum < int64(len(data)); limit = 2*limit + 1 {
+				lr := &io.LimitedReader{R: from, N: limit}
+				n, err := to.ReadFrom(lr)
+				require.NoError(t, err)
+				require.Equal(t, limit-n, lr.N)
+				if sum += n; sum < int64(len(data)) {
+					require.Equal(t, limit, n)
+				}
+			}
+			require.NoError(t, to.CloseWrite())
+			require.NoError(t, (<-w).err)
+			require.NoError(t, (<-r).err)
+		}
+	}
+}

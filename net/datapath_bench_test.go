@@ -1,6 +1,7 @@
 package net_test
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	stdnet "net"
@@ -181,4 +182,95 @@ func receive(b *testing.B, mode proactor.Mode, read func(stdnet.Conn, bool, []by
 		sum += r.n
 	}
 	require.Equal(b, conns*share*size, sum)
+}
+
+// BenchmarkProxy copies from one connection to another, whose peers are on the
+// standard library: messages that are answered by the far peer one by one, and a
+// stream. "hidden" is io.Copy through a buffer of 32 KiB.
+func BenchmarkProxy(b *testing.B) {
+	for _, way := range []string{"std/copy", "auto/copy", "auto/hidden"} {
+		name, how, _ := strings.Cut(way, "/")
+		m, err := proactor.ParseMode(name)
+		require.NoError(b, err)
+		for _, conns := range []int{1, 64} {
+			for _, size := range []int{64, 4 << 10, 64 << 10, 1 << 20} {
+				for _, answer := range []bool{true, false} {
+					if !answer && (conns > 1 || size < 4<<10) || answer && size > 64<<10 {
+						continue
+					}
+					b.Run(fmt.Sprintf("answer=%t/c%d/%d/%s", answer, conns, size, way), func(b *testing.B) {
+						proxy(b, m, conns, size, answer, how == "hidden")
+					})
+				}
+			}
+		}
+	}
+}
+
+// relay copies until the end of the stream, and passes that on.
+func relay(to, from stdnet.Conn, hidden bool) <-chan result {
+	return start(func() (int, error) {
+		var n int64
+		var err error
+		if hidden {
+			n, err = io.Copy(struct{ io.Writer }{to}, struct{ io.Reader }{from})
+		} else {
+			n, err = io.Copy(to, from)
+		}
+		return int(n), errors.Join(err, to.(stream).CloseWrite())
+	})
+}
+
+func proxy(b *testing.B, mode proactor.Mode, conns, size int, answer, hidden bool) {
+	rt, err := proactor.New(proactor.Config{Mode: mode})
+	require.NoError(b, err)
+	defer rt.Close()
+	var clients []stdnet.Conn
+	var running []<-chan result
+	for range conns {
+		in, client, err := withStd(rt)
+		require.NoError(b, err)
+		out, server, err := withStd(rt)
+		require.NoError(b, err)
+		for _, c := range []stdnet.Conn{in, client, out, server} {
+			defer c.Close()
+		}
+		clients = append(clients, client)
+		running = append(running, relay(out, in, hidden), relay(in, out, hidden), start(func() (int, error) {
+			buf := make([]byte, 256<<10)
+			for {
+				n, err := server.Read(buf)
+				if err == nil && answer {
+					_, err = server.Write(buf[:n])
+				}
+				if err == io.EOF {
+					return 0, server.(stream).CloseWrite()
+				} else if err != nil {
+					return 0, err
+				}
+			}
+		}))
+	}
+	b.SetBytes(int64(size))
+	b.ResetTimer()
+	share := max(b.N/conns, 1)
+	for _, c := range clients {
+		running = append(running, start(func() (int, error) {
+			buf := make([]byte, size)
+			for range share {
+				if _, err := c.Write(buf); err != nil {
+					return 0, err
+				}
+				if answer {
+					if _, err := io.ReadFull(c, buf); err != nil {
+						return 0, err
+					}
+				}
+			}
+			return 0, c.(stream).CloseWrite()
+		}))
+	}
+	for _, r := range running {
+		require.NoError(b, (<-r).err)
+	}
 }

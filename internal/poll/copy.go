@@ -5,7 +5,68 @@ import (
 	"syscall"
 
 	"github.com/yamanote-go/yamanote/internal/sys"
+	"github.com/yamanote-go/yamanote/proactor"
 )
+
+// fullLeases is how many buffers in a row must be full for Move to go on by
+// Splice.
+const fullLeases = 2
+
+// Move moves up to limit bytes from one stream socket to another, or all until
+// the end of the stream: through the buffers of RecvLease while little arrives at
+// a time, which is faster and needs no pipe, and by Splice from when much does.
+// It returns how many have been sent. If it fails to send, some that it has
+// received can be lost.
+func Move(dst, src *FD, limit int64) (sent int64, err error) {
+	if _, err := dst.Send(nil); err != nil {
+		return 0, err // nothing must be received in vain
+	}
+	for full := 0; sent < limit; {
+		if full == fullLeases {
+			n, handled, err := Splice(dst, src, limit-sent)
+			if sent += n; handled {
+				return sent, err
+			}
+		}
+		l, whole, err := src.recvLease(limit - sent)
+		if err == io.EOF {
+			break
+		} else if err != nil {
+			return sent, err
+		}
+		n, err := dst.Send(l.Bytes())
+		l.Release()
+		if sent += int64(n); err != nil {
+			return sent, err
+		}
+		if whole {
+			full++
+		} else {
+			full = 0
+		}
+	}
+	return sent, nil
+}
+
+// recvLease is RecvLease of at most limit bytes, and says whether the buffer is
+// full.
+func (fd *FD) recvLease(limit int64) (l proactor.Lease, full bool, err error) {
+	_, size, err := fd.buffers()
+	if err != nil {
+		return proactor.Lease{}, false, err
+	}
+	if limit >= int64(size) {
+		l, err = fd.RecvLease()
+		return l, l.Len() == size, err
+	}
+	l = proactor.NewLease(int(limit))
+	n, err := fd.Recv(l.Bytes())
+	if err != nil {
+		l.Release()
+		return proactor.Lease{}, false, err
+	}
+	return l.Slice(0, n), false, nil
+}
 
 // Splice moves up to limit bytes from one stream socket to another, or all
 // until the end of the stream, without bringing them into the process. It
