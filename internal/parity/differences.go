@@ -28,6 +28,19 @@ var inBehaviour = []difference{
 			"recognise it: change that import, too, or assert an interface that has the methods in need.",
 	},
 	{
+		"Dialer, where the standard library wants its own",
+		"tls.DialWithDialer and the field NetDialer of tls.Dialer do not take ours.",
+		"Other packages of the standard library name the type of that library. Dial with ours and call tls.Client on the " +
+			"connection, or leave the standard library's Dialer in that place. The only case known of a widely used module is " +
+			"the client for DNS over TLS in github.com/miekg/dns.",
+	},
+	{
+		"Dialer, under net/http/httptrace",
+		"ConnectStart and ConnectDone of a ClientTrace are not called. DNSStart and DNSDone are.",
+		"The standard library's Dialer finds them by a key that no other package can name; the public way to them would " +
+			"bring crypto/tls into every program that dials.",
+	},
+	{
 		"IPConn, DialIP, ListenIP",
 		"They are the standard library's.",
 		"Raw sockets are for few and slow messages. They work as ever, on the runtime's poller.",

@@ -31,9 +31,7 @@ type suite struct {
 	dropped []string
 }
 
-const (
-	standins = "testdata/standins/net/standins_test.go"
-)
+const standins = "testdata/standins/net/standins_test.go"
 
 // standinPackages are imported in the place of packages that only the toolchain
 // can import.
