@@ -159,7 +159,7 @@ func (d *Dialer) resolve(ctx context.Context, network, address string) ([]*net.T
 	}
 	resolver := d.Resolver
 	if resolver == nil {
-		resolver = net.DefaultResolver
+		resolver = DefaultResolver
 	}
 	port, err := resolver.LookupPort(ctx, network, service)
 	if err != nil {

@@ -53,6 +53,25 @@ func (c *TCPConn) SetLinger(sec int) error {
 		func(fd int) error { return sys.SetLinger(fd, sec) })
 }
 
+// MultipathTCP reports whether the connection uses Multipath TCP and has not
+// fallen back to TCP. It is false before Linux 5.16, which does not tell. The
+// error is that of a connection that is not valid.
+func (c *TCPConn) MultipathTCP() (bool, error) {
+	if !c.ok() {
+		return false, syscall.EINVAL
+	}
+	if c.std != nil {
+		return c.std.(*net.TCPConn).MultipathTCP()
+	}
+	uses := false
+	// This fails on a closed connection, which does not use anything.
+	_ = c.fd.Control(func(fd int) error {
+		uses = sys.UsesMultipathTCP(fd)
+		return nil
+	})
+	return uses, nil
+}
+
 func (c *TCPConn) set(std func(*net.TCPConn) error, ring func(fd int) error) error {
 	if !c.ok() {
 		return syscall.EINVAL

@@ -128,6 +128,16 @@ func DialUnix(network string, laddr, raddr *UnixAddr) (*UnixConn, error) {
 	return new(Dialer).DialUnix(context.Background(), network, laddr, raddr)
 }
 
+// ListenUnixgram acts like ListenPacket for the network "unixgram". At present
+// the connection is the standard library's behind our type.
+func ListenUnixgram(network string, laddr *UnixAddr) (*UnixConn, error) {
+	c, err := net.ListenUnixgram(network, laddr)
+	if err != nil {
+		return nil, err
+	}
+	return &UnixConn{conn{std: c}}, nil
+}
+
 func unixAddr(a *UnixAddr) net.Addr {
 	if a == nil {
 		return nil

@@ -292,6 +292,21 @@ func SetKeepAliveTimes(fd int, idle, interval time.Duration, count int) error {
 	return nil
 }
 
+// mptcpInfo is MPTCP_INFO, which package unix does not have.
+const mptcpInfo = 1
+
+// UsesMultipathTCP reports whether a socket is one of Multipath TCP and has not
+// fallen back to TCP, which a peer or a network without it causes. Before
+// Linux 5.16, which does not tell, it is taken to have fallen back.
+func UsesMultipathTCP(fd int) bool {
+	protocol, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_PROTOCOL)
+	if err != nil || protocol != unix.IPPROTO_MPTCP {
+		return false
+	}
+	_, err = unix.GetsockoptInt(fd, unix.SOL_MPTCP, mptcpInfo)
+	return err == nil
+}
+
 // SetReuseAddr sets SO_REUSEADDR.
 func SetReuseAddr(fd int) error {
 	return setsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1)

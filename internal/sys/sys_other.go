@@ -52,6 +52,7 @@ func Getpeername(int, *Sockaddr) error                               { return er
 func SetNoDelay(int, bool) error                                     { return errors.ErrUnsupported }
 func SetKeepAlive(int, bool) error                                   { return errors.ErrUnsupported }
 func SetKeepAliveTimes(int, time.Duration, time.Duration, int) error { return errors.ErrUnsupported }
+func UsesMultipathTCP(int) bool                                      { return false }
 func SetReuseAddr(int) error                                         { return errors.ErrUnsupported }
 func SetIPv6Only(int, bool) error                                    { return errors.ErrUnsupported }
 func SetBuffer(int, bool, int) error                                 { return errors.ErrUnsupported }
