@@ -6,17 +6,21 @@ import (
 	"os"
 )
 
-// Read reads up to len(b) bytes from the file's position. At the end of the
-// file it returns 0 and io.EOF.
-func (f *File) Read(b []byte) (int, error) {
+// Read reads up to len(b) bytes from the file's position, or from a stream as
+// many as there are, and waits until there is one. At the end it returns 0 and
+// io.EOF. One Read reads at most 1 GiB.
+func (f *File) Read(b []byte) (n int, err error) {
 	switch {
 	case f == nil:
 		return 0, os.ErrInvalid
+	case f.stream != nil:
+		n, err = f.stream.Read(b)
 	case f.ring == nil || len(b) == 0:
 		return f.std.Read(b)
+	default:
+		n, err = f.ring.Read(b)
 	}
-	n, err := f.ring.Read(b)
-	if n == 0 && err == nil {
+	if n == 0 && err == nil && len(b) > 0 {
 		return 0, io.EOF
 	}
 	return n, f.pathError("read", err)
@@ -49,15 +53,18 @@ func (f *File) ReadAt(b []byte, off int64) (n int, err error) {
 }
 
 // Write writes all of b at the file's position, or at its end if it was opened
-// with O_APPEND.
-func (f *File) Write(b []byte) (int, error) {
+// with O_APPEND, or to a stream.
+func (f *File) Write(b []byte) (n int, err error) {
 	switch {
 	case f == nil:
 		return 0, os.ErrInvalid
+	case f.stream != nil:
+		n, err = f.stream.Write(b)
 	case f.ring == nil || len(b) == 0:
 		return f.std.Write(b)
+	default:
+		n, err = f.ring.Write(b)
 	}
-	n, err := f.ring.Write(b)
 	return n, f.pathError("write", err)
 }
 
@@ -83,24 +90,23 @@ func (f *File) WriteAt(b []byte, off int64) (int, error) {
 }
 
 // Seek sets the position for the next Read or Write and returns it. whence is
-// io.SeekStart, io.SeekCurrent or io.SeekEnd.
-func (f *File) Seek(offset int64, whence int) (int64, error) {
+// io.SeekStart, io.SeekCurrent or io.SeekEnd. A stream has no position.
+func (f *File) Seek(offset int64, whence int) (pos int64, err error) {
 	switch {
 	case f == nil:
 		return 0, os.ErrInvalid
 	case f.ring == nil:
 		return f.std.Seek(offset, whence)
 	}
-	pos, err := f.ring.Seek(func() (int64, error) { return f.std.Seek(offset, whence) })
-	if isPathError(err) {
-		return pos, err
+	var failed error
+	err = f.ring.Alone(func() error {
+		pos, failed = f.std.Seek(offset, whence)
+		return nil
+	})
+	if err != nil {
+		return 0, f.pathError("seek", err)
 	}
-	return pos, f.pathError("seek", err)
-}
-
-func isPathError(err error) bool {
-	var pe *PathError
-	return errors.As(err, &pe)
+	return pos, failed
 }
 
 // Sync commits the file's contents to stable storage. A failed Sync means that
@@ -114,4 +120,3 @@ func (f *File) Sync() error {
 	}
 	return f.pathError("sync", f.ring.Sync())
 }
-
