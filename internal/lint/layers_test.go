@@ -46,6 +46,7 @@ var layers = []layer{
 	{dir: "internal/testkit", may: []string{xsys, atomic}},
 	{dir: "internal/noring", may: []string{"internal/sys", atomic}},
 	{dir: "internal/kernels", may: []string{"uring"}},
+	{dir: "internal/osparity", may: []string{"file"}},
 	{dir: "internal/lint", may: []string{atomic}},
 }
 
