@@ -31,7 +31,7 @@ func (f *File) OS() (*os.File, error) {
 	dup := -1
 	var failed error
 	if err = rc.Control(func(sysfd uintptr) { dup, failed = sys.Dup(int(sysfd)) }); err != nil {
-		return nil, f.pathError("dup", closing(err))
+		return nil, f.pathError("dup", os.ErrClosed) // the only reason
 	}
 	if failed != nil {
 		return nil, f.pathError("dup", failed)

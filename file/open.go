@@ -184,12 +184,11 @@ func (c OpenConfig) FromOS(std *os.File) (*File, error) {
 	}
 	f := &File{std: std, config: c}
 	var failed error
-	err = rc.Control(func(sysfd uintptr) { failed = f.attach(c.runtime(), int(sysfd)) })
-	if err == nil {
-		err = failed
+	if rc.Control(func(sysfd uintptr) { failed = f.attach(c.runtime(), int(sysfd)) }) != nil {
+		failed = os.ErrClosed // the only reason
 	}
-	if err != nil {
-		return nil, &PathError{Op: "open", Path: std.Name(), Err: err}
+	if failed != nil {
+		return nil, &PathError{Op: "open", Path: std.Name(), Err: failed}
 	}
 	return f, nil
 }
