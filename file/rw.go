@@ -4,6 +4,8 @@ import (
 	"errors"
 	"io"
 	"os"
+
+	"github.com/yamanote-go/yamanote/internal/sys"
 )
 
 // Read reads up to len(b) bytes from the file's position, or from a stream as
@@ -69,19 +71,15 @@ func (f *File) Write(b []byte) (n int, err error) {
 }
 
 // WriteString is like Write, but writes a string.
-func (f *File) WriteString(s string) (int, error) { return f.Write([]byte(s)) }
-
-var errWriteAtInAppendMode = errors.New("os: invalid use of WriteAt on file opened with O_APPEND")
+func (f *File) WriteString(s string) (int, error) { return f.Write(sys.BytesOf(s)) }
 
 // WriteAt writes all of b at offset off.
 func (f *File) WriteAt(b []byte, off int64) (int, error) {
 	switch {
 	case f == nil:
 		return 0, os.ErrInvalid
-	case f.ring == nil:
+	case f.ring == nil, f.append: // which WriteAt refuses
 		return f.std.WriteAt(b, off)
-	case f.append:
-		return 0, errWriteAtInAppendMode
 	case off < 0:
 		return 0, &PathError{Op: "writeat", Path: f.Name(), Err: errNegativeOffset}
 	}

@@ -1,7 +1,6 @@
 package file
 
 import (
-	"errors"
 	"math/rand/v2"
 	"os"
 	"strconv"
@@ -15,8 +14,6 @@ import (
 // the caller removes it.
 func CreateTemp(dir, pattern string) (*File, error) { return OpenConfig{}.CreateTemp(dir, pattern) }
 
-var errPatternHasSeparator = errors.New("pattern contains path separator")
-
 // maxTempTries is how many names are tried that are taken.
 const maxTempTries = 10000
 
@@ -24,7 +21,7 @@ const maxTempTries = 10000
 func (c OpenConfig) CreateTemp(dir, pattern string) (*File, error) {
 	for i := range len(pattern) {
 		if os.IsPathSeparator(pattern[i]) {
-			return nil, &PathError{Op: "createtemp", Path: pattern, Err: errPatternHasSeparator}
+			return c.fromNew(os.CreateTemp(dir, pattern)) // which refuses it
 		}
 	}
 	if dir == "" {

@@ -13,10 +13,25 @@ import (
 	"os/exec"
 )
 
-// load returns the types of packages, for Linux, as the compiler has noted them.
-// All share one importer, so that types of a package that several import are
-// identical.
+// load returns the types of packages. All share one importer, so that types of a
+// package that several import are identical.
 func load(root string, paths ...string) ([]*types.Package, error) {
+	imp, err := importerOf(root, paths...)
+	if err != nil {
+		return nil, err
+	}
+	pkgs := make([]*types.Package, len(paths))
+	for i, path := range paths {
+		if pkgs[i], err = imp.Import(path); err != nil {
+			return nil, err
+		}
+	}
+	return pkgs, nil
+}
+
+// importerOf returns an importer for packages and all that they import, for Linux,
+// as the compiler has noted them.
+func importerOf(root string, paths ...string) (types.Importer, error) {
 	args := append([]string{"list", "-export", "-deps", "-json=ImportPath,Export"}, paths...)
 	cmd := exec.Command("go", args...)
 	cmd.Dir = root
@@ -37,17 +52,10 @@ func load(root string, paths ...string) ([]*types.Package, error) {
 		}
 		exports[p.ImportPath] = p.Export
 	}
-	imp := importer.ForCompiler(token.NewFileSet(), "gc", func(path string) (io.ReadCloser, error) {
+	return importer.ForCompiler(token.NewFileSet(), "gc", func(path string) (io.ReadCloser, error) {
 		if exports[path] == "" {
 			return nil, fmt.Errorf("the compiler has noted nothing of package %s", path)
 		}
 		return os.Open(exports[path])
-	})
-	pkgs := make([]*types.Package, len(paths))
-	for i, path := range paths {
-		if pkgs[i], err = imp.Import(path); err != nil {
-			return nil, err
-		}
-	}
-	return pkgs, nil
+	}), nil
 }
