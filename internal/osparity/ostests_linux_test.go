@@ -15,7 +15,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -131,7 +130,13 @@ type suite struct {
 }
 
 func newSuite(t *testing.T) *suite {
-	s := &suite{fset: token.NewFileSet(), files: make(map[string]*ast.File), dir: filepath.Join(runtime.GOROOT(), "src", "os")}
+	goroot, err := exec.Command("go", "env", "GOROOT").Output()
+	require.NoError(t, err)
+	s := &suite{
+		fset:  token.NewFileSet(),
+		files: make(map[string]*ast.File),
+		dir:   filepath.Join(strings.TrimSpace(string(goroot)), "src", "os"),
+	}
 	names, err := filepath.Glob(filepath.Join(s.dir, "*_test.go"))
 	require.NoError(t, err)
 	for _, name := range names {
