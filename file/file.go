@@ -156,10 +156,14 @@ func (f *File) setDeadline(t time.Time, stream func(*poll.FD, time.Time) error,
 	case f.stream == nil || !f.deadlines:
 		return std(f.std, t)
 	}
-	if stream(&f.stream.FD, t) != nil {
-		return closingError{} // the only reason
+	if stream(&f.stream.FD, t) == nil {
+		return nil
 	}
-	return nil
+	// It is closed, which that of package os says, or soon will.
+	if err := std(f.std, t); err != nil && err != os.ErrNoDeadline {
+		return err
+	}
+	return closingError{}
 }
 
 // Fd returns the descriptor's number, which is valid until Close or until the
