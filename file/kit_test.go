@@ -35,6 +35,7 @@ func configs() map[string]proactor.Config {
 	}
 	m["ring"] = proactor.Config{Mode: proactor.ModeRing}
 	m["ring/tiny"] = proactor.Config{Mode: proactor.ModeRing, SQEntries: 2, CQEntries: 4}
+	m["ring/shards"] = proactor.Config{Mode: proactor.ModeRing, Shards: 3}
 	return m
 }
 

@@ -47,6 +47,7 @@ var layers = []layer{
 	{dir: "internal/noring", may: []string{"internal/sys", atomic}},
 	{dir: "internal/kernels", may: []string{"uring"}},
 	{dir: "internal/parity"},
+	{dir: "internal/osparity", may: []string{"file"}},
 	{dir: "internal/lint", may: []string{atomic}},
 }
 

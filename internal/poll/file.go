@@ -24,7 +24,8 @@ import (
 // costs far more than it gains: there the caller reads and writes as it would
 // without a ring.
 type File struct {
-	*FD
+	FD
+	owner         any // who has the FD has this, too
 	reads, writes direction
 }
 
@@ -35,8 +36,10 @@ type direction struct {
 }
 
 // NewFile makes a File of a descriptor that was opened with the given flags.
-func NewFile(rt *proactor.Runtime, sysfd, flag int) *File {
-	f := &File{FD: New(rt, sysfd)}
+// As long as an operation is under way, owner stays reachable: it may be what
+// closes the descriptor when it is garbage.
+func NewFile(rt *proactor.Runtime, sysfd, flag int, owner any) *File {
+	f := &File{FD: FD{sysfd: sysfd, driver: rt.Pick()}, owner: owner}
 	f.reads.waits, f.writes.waits = sys.Waits(flag)
 	return f
 }
@@ -76,7 +79,7 @@ func (f *File) ReadAt(b []byte, off int64) (int, error) {
 		return 0, err
 	}
 	defer f.decref()
-	return f.read(b, off)
+	return f.read(capped(b), off)
 }
 
 // Read is ReadAt at the file's position, which it advances.
@@ -85,7 +88,7 @@ func (f *File) Read(b []byte) (int, error) {
 		return 0, err
 	}
 	defer f.end(&f.rd)
-	return f.read(b, sys.CurrentPosition)
+	return f.read(capped(b), sys.CurrentPosition)
 }
 
 func (f *File) read(b []byte, off int64) (int, error) {
@@ -140,7 +143,7 @@ func (f *File) WriteAt(b []byte, off int64) (n int, err error) {
 	}
 	defer f.decref()
 	for n < len(b) {
-		m, err := f.write(b[n:], off+int64(n))
+		m, err := f.write(capped(b[n:]), off+int64(n))
 		if n += m; err != nil || m == 0 {
 			return n, unexpected(err)
 		}
@@ -156,7 +159,7 @@ func (f *File) Write(b []byte) (n int, err error) {
 	}
 	defer f.end(&f.rd)
 	for n < len(b) {
-		m, err := f.write(b[n:], sys.CurrentPosition)
+		m, err := f.write(capped(b[n:]), sys.CurrentPosition)
 		if n += m; err != nil || m == 0 {
 			return n, unexpected(err)
 		}
@@ -187,13 +190,27 @@ func (f *File) write(b []byte, off int64) (int, error) {
 	return int(c.Res), nil
 }
 
-// Seek runs f, which changes the file's position, when no Read or Write does.
-func (f *File) Seek(seek func() (int64, error)) (int64, error) {
+// Alone runs f, which depends on the file's position or changes it, when no
+// Read or Write does.
+func (f *File) Alone(do func() error) error {
 	if err := f.begin(&f.rd); err != nil {
-		return 0, err
+		return err
 	}
 	defer f.end(&f.rd)
-	return seek()
+	return do()
+}
+
+// AloneWith is Alone for two files, which may be the same. Whoever wants two
+// files gets them in the same order, so that nobody waits for ever.
+func (f *File) AloneWith(other *File, do func() error) error {
+	if f == other {
+		return f.Alone(do)
+	}
+	first, second := f, other
+	if first.sysfd > second.sysfd {
+		first, second = second, first
+	}
+	return first.Alone(func() error { return second.Alone(do) })
 }
 
 // Sync makes what has been written durable.

@@ -15,3 +15,4 @@ func (p *Pipe) Close()                                       {}
 func (p *Pipe) FromSocket(int, int64) (int64, syscall.Errno) { return 0, syscall.EINVAL }
 func (p *Pipe) ToSocket(int, int64) (int64, syscall.Errno)   { return 0, syscall.EINVAL }
 func SendFile(int, int, int64) (int64, syscall.Errno)        { return 0, syscall.EINVAL }
+func (p *Pipe) ToFile(int, int64) (int64, syscall.Errno)     { return 0, syscall.EINVAL }

@@ -42,3 +42,6 @@ func (m Memory) Bytes() ([]byte, bool) {
 	}
 	return unsafe.Slice(first, m.size), true
 }
+
+// BytesOf returns a string's bytes, which nobody must change, without a copy.
+func BytesOf(s string) []byte { return unsafe.Slice(unsafe.StringData(s), len(s)) }
