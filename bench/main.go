@@ -59,6 +59,7 @@ var roles = map[string]func(args []string) error{
 	"serve": serveMain,
 	"load":  loadMain,
 	"read":  func(args []string) error { return workerMain(args, readMain) },
+	"file":  func(args []string) error { return workerMain(args, fileMain) },
 	"nop":   func(args []string) error { return workerMain(args, nopMain) },
 }
 
@@ -110,7 +111,7 @@ func parseOptions(args []string) (options, error) {
 }
 
 // quickSubjects are those of a quick run.
-const quickSubjects = "^(yamanote|c-|fio-io_uring)"
+const quickSubjects = "^(yamanote|c-|fio-io_uring|std-group)"
 
 func bench(ctx context.Context, args []string) (err error) {
 	o, err := parseOptions(args)

@@ -26,7 +26,7 @@ func (s *SubjectReport) crowded() bool {
 // loadBound reports whether the load generator was the limit in most rounds.
 func (c *CellReport) loadBound(s *SubjectReport) bool {
 	n := 0
-	if c.Kind != kindEcho && c.Kind != kindRecv && c.Kind != kindSend {
+	if !c.network() || c.Kind == kindOpen || c.Kind == kindIdle {
 		return false
 	}
 	for _, a := range s.Samples {
@@ -42,6 +42,16 @@ func (s *SubjectReport) behind() bool {
 	return s.median(func(a Sample) float64 { return float64(a.Unsent) / float64(max(1, a.Unsent+a.Ops)) }) > 0.01
 }
 
+// lost is the part of the datagrams of all rounds that got no answer.
+func (s *SubjectReport) lost() float64 {
+	var lost, all int64
+	for _, a := range s.Samples {
+		lost += a.Lost
+		all += a.Lost + a.Ops
+	}
+	return float64(lost) / float64(max(1, all))
+}
+
 // remarks says what has to be known of a subject's numbers.
 func (c *CellReport) remarks(s *SubjectReport) []string {
 	var out []string
@@ -51,6 +61,9 @@ func (c *CellReport) remarks(s *SubjectReport) []string {
 	}
 	if c.loadBound(s) {
 		out = append(out, "the load generator was the limit, not the server")
+	}
+	if part := s.lost(); part > 0 {
+		out = append(out, fmt.Sprintf("%.3g%% of the datagrams were lost, for each of which its client waited a quarter of a second", 100*part))
 	}
 	if s.behind() {
 		out = append(out, "did not keep up with the rate")
