@@ -175,6 +175,7 @@ func (r *runner) all(ctx context.Context, o options, cells []cell, load string) 
 	for _, c := range cells {
 		total += r.estimate(c)
 	}
+	fmt.Printf("%d cells, about %v\n", len(cells), total.Round(time.Second))
 	r.progress = newProgress(os.Stdout, len(cells), total)
 	var stopped error
 	for _, c := range cells {

@@ -48,10 +48,20 @@ func listenUDP(rt *proactor.Runtime) (datagrams, error) {
 	return c, c.SetReadBuffer(udpBuffer)
 }
 
+// packetListener is what our ListenConfig has as soon as its sockets for
+// datagrams are on the ring.
+type packetListener interface {
+	ListenPacket(ctx context.Context, network, address string) (net.PacketConn, error)
+}
+
+// datagramsOnRing reports whether it has.
+func datagramsOnRing() bool {
+	_, ok := any(new(ynet.ListenConfig)).(packetListener)
+	return ok
+}
+
 func listenOurs(lc any) (net.PacketConn, error) {
-	l, ok := lc.(interface {
-		ListenPacket(ctx context.Context, network, address string) (net.PacketConn, error)
-	})
+	l, ok := lc.(packetListener)
 	if !ok {
 		return nil, errors.New("this version has no sockets for datagrams on the ring")
 	}

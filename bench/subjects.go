@@ -135,6 +135,9 @@ func (l *lab) goSubject(name string, rf runtimeFlags) subject {
 		if rf.batch != (name == batchName && c.Kind == kindUDP) || rf.group != (name == groupName && c.Kind == kindAppend) {
 			return false
 		}
+		if c.Kind == kindUDP && !rf.std && !datagramsOnRing() {
+			return false
+		}
 		if rf.shards > 1 && (c.Pinned || c.Kind == kindUDP || c.oneAtATime()) {
 			return false // two rings on one processor, or for one socket or file, tell nothing
 		}

@@ -163,7 +163,7 @@ func readAnswer(in *bufio.Reader) error {
 		return err
 	}
 	if string(body) != greeting {
-		return fmt.Errorf("%w: the body is %q", errWrong, body)
+		return fmt.Errorf("%w: the body of an answer is %q", errWrong, body)
 	}
 	if in.Buffered() > length {
 		return fmt.Errorf("%w: more than the answer", errWrong)
