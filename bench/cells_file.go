@@ -74,7 +74,7 @@ func sequentialCells() []cell {
 			for _, size := range []int{64 * kib, mib} {
 				c := where
 				c.Kind, c.Conns, c.Size, c.Bytes = k, 1, size, sequentialSize
-				c.quick = size == mib && !c.Cold
+				c.quick = size == mib && c.Direct && k == kindSeqRead
 				cells = append(cells, c.named(string(k), sizeName(size)))
 			}
 		}
@@ -105,12 +105,12 @@ func treeCells() []cell {
 	var cells []cell
 	for _, g := range []int{1, treeWorkers, 64} {
 		for _, cold := range []bool{false, true} {
-			c := cell{Kind: kindTree, Conns: g, Size: 4 * kib, Cold: cold, quick: g == treeWorkers && !cold}
+			c := cell{Kind: kindTree, Conns: g, Size: 4 * kib, Cold: cold, quick: g == treeWorkers && cold}
 			cells = append(cells, c.named("tree", fmt.Sprintf("g%d", g)))
 		}
 	}
 	for _, g := range []int{1, treeWorkers} {
-		cells = append(cells, cell{Name: fmt.Sprintf("stat/cached/g%d", g), Kind: kindStat, Conns: g, quick: g == treeWorkers})
+		cells = append(cells, cell{Name: fmt.Sprintf("stat/cached/g%d", g), Kind: kindStat, Conns: g})
 	}
 	return cells
 }
@@ -124,7 +124,5 @@ func copyCells() []cell {
 	return cells
 }
 
-// oneAtATime reports whether one goroutine does all of the cell.
-func (c cell) oneAtATime() bool {
-	return !c.network() && c.Conns == 1 && c.Kind != kindRead && c.Kind != kindNop
-}
+// ofFiles reports whether the cell is one of those in this file.
+func (c cell) ofFiles() bool { return !c.network() && c.Kind != kindRead && c.Kind != kindNop }

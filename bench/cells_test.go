@@ -106,6 +106,7 @@ func TestLoadOfDatagrams(t *testing.T) {
 	})
 	require.Empty(t, lossy.Error)
 	require.Equal(t, int64(1), lossy.Lost)
+	require.Zero(t, lossy.Late)
 	require.Greater(t, lossy.Ops, int64(50))
 	require.Equal(t, lossy.Work, lossy.histogram().TotalCount(), "what is lost has no latency")
 
@@ -122,6 +123,7 @@ func TestLoadOfDatagrams(t *testing.T) {
 	})
 	require.Empty(t, late.Error)
 	require.Equal(t, int64(1), late.Lost)
+	require.Equal(t, int64(1), late.Late, "the answer came, after the next datagram was sent")
 
 	for text, change := range map[string]func(n int, b []byte) [][]byte{
 		"nobody has sent": func(_ int, b []byte) [][]byte { return [][]byte{b, b} },
@@ -348,9 +350,13 @@ func TestParseFioWrites(t *testing.T) {
 func TestLossIsTold(t *testing.T) {
 	c := &CellReport{cell: cell{Kind: kindUDP}, Threads: 1}
 	s := &SubjectReport{Samples: []Sample{{Ops: 999, Lost: 1}, {Ops: 1000}}}
-	require.InDelta(t, 0.0005, s.lost(), 1e-9)
+	lost, late := s.lost()
+	require.InDelta(t, 0.0005, lost, 1e-9)
+	require.Zero(t, late)
 	require.Len(t, c.remarks(s), 1)
 	require.Contains(t, c.remarks(s)[0], "0.05% of the datagrams were lost")
+	s.Samples[0].Late = 1
+	require.Contains(t, c.remarks(s)[0], "0.05% of the datagrams came later")
 	s.Samples[0].Lost = 0
 	require.Empty(t, c.remarks(s))
 }

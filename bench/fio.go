@@ -29,7 +29,8 @@ func (l *lab) fio(engine string) subject {
 		case kindRead:
 			return engine == "io_uring" || c.Conns <= maxThreads
 		case kindSeqRead, kindSeqWrite:
-			return !c.Cold // which it could be in the first pass only
+			// One at a time needs no ring, and cold it is in the first pass only.
+			return engine == "psync" && !c.Cold
 		case kindAppend:
 			return engine == "psync" && c.Conns == 1 // fio has no group commit
 		}

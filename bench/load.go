@@ -108,7 +108,8 @@ type loadEvent struct {
 type loadResult struct {
 	Ops     int64      `json:"ops"`    // answered in the measured time
 	Work    int64      `json:"work"`   // and those that were then still under way
-	Lost    int64      `json:"lost"`   // datagrams without an answer
+	Lost    int64      `json:"lost"`   // datagrams that were given up
+	Late    int64      `json:"late"`   // of which so many were answered all the same
 	Unsent  int64      `json:"unsent"` // open loop: due, but the connection was still busy at the end
 	Seconds float64    `json:"seconds"`
 	CPU     float64    `json:"cpu"` // seconds of the load's own

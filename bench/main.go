@@ -111,7 +111,7 @@ func parseOptions(args []string) (options, error) {
 }
 
 // quickSubjects are those of a quick run.
-const quickSubjects = "^(yamanote|c-|fio-io_uring|std-group)"
+const quickSubjects = "^(yamanote|c-uring|fio-io_uring|std-group)"
 
 func bench(ctx context.Context, args []string) (err error) {
 	o, err := parseOptions(args)

@@ -30,7 +30,8 @@ type Sample struct {
 	RSS        int64
 	MemPerConn float64 // bytes of the server
 	Latency    Latency
-	Lost       int64           `json:",omitempty"` // datagrams without an answer
+	Lost       int64           `json:",omitempty"` // datagrams without an answer for a quarter of a second
+	Late       int64           `json:",omitempty"` // of which so many got one later
 	Unsent     int64           `json:",omitempty"` // open loop: messages that were due and not sent
 	Detail     json.RawMessage `json:",omitempty"` // our runtime's counters, after the round
 }
@@ -142,7 +143,7 @@ func (s *server) run(ctx context.Context, c cell, p pace, rate float64) (Sample,
 	}
 	used := m.after.sub(m.before)
 	sample := newSample(r.Ops, r.Work, r.Seconds, used, r.latency())
-	sample.Unsent, sample.Lost = r.Unsent, r.Lost
+	sample.Unsent, sample.Lost, sample.Late = r.Unsent, r.Lost, r.Late
 	if r.Seconds > 0 {
 		sample.LoadBusy = r.CPU / r.Seconds
 	}

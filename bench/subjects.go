@@ -138,8 +138,8 @@ func (l *lab) goSubject(name string, rf runtimeFlags) subject {
 		if c.Kind == kindUDP && !rf.std && !datagramsOnRing() {
 			return false
 		}
-		if rf.shards > 1 && (c.Pinned || c.Kind == kindUDP || c.oneAtATime()) {
-			return false // two rings on one processor, or for one socket or file, tell nothing
+		if rf.shards > 1 && (c.Pinned || c.Kind == kindUDP || c.ofFiles()) {
+			return false // two rings on one processor, or for one socket, tell nothing, and for files little
 		}
 		if rf.behind && !(c.network() && mode(c.Kind) == control.Echo) {
 			return false // the same as without

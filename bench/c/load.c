@@ -313,7 +313,7 @@ static void *echo(void *arg)
 	w->begin = started;
 	w->end = started + spec.measure;
 	w->counting = true;
-	w->lost = 0;
+	w->lost = w->late = 0;
 	loop(w);
 	for (long i = 0; spec.rate > 0 && i < w->n; i++)
 		for (int64_t at = w->conns[i].next; at < w->end; at += w->step * w->n)
@@ -435,12 +435,14 @@ static void print_result(void)
 		sum.work += w->work;
 		sum.unsent += w->unsent;
 		sum.lost += w->lost;
+		sum.late += w->late;
 		sum.max = w->max > sum.max ? w->max : sum.max;
 		for (int i = 0; i < BUCKETS; i++)
 			sum.hist[i] += w->hist[i];
 	}
-	printf("{\"event\":\"result\",\"ops\":%lld,\"work\":%lld,\"unsent\":%lld,\"lost\":%lld,\"seconds\":%.9f,\"cpu\":%.9f,\"max\":%lld,\"buckets\":[",
-	       (long long)sum.ops, (long long)sum.work, (long long)sum.unsent, (long long)sum.lost, seconds, cpu_used, (long long)sum.max);
+	printf("{\"event\":\"result\",\"ops\":%lld,\"work\":%lld,\"unsent\":%lld,\"lost\":%lld,\"late\":%lld,\"seconds\":%.9f,\"cpu\":%.9f,\"max\":%lld,\"buckets\":[",
+	       (long long)sum.ops, (long long)sum.work, (long long)sum.unsent, (long long)sum.lost,
+	       (long long)sum.late, seconds, cpu_used, (long long)sum.max);
 	for (int i = 0; i < BUCKETS; i++) {
 		if (!sum.hist[i])
 			continue;

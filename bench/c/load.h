@@ -43,7 +43,8 @@ struct worker {
 	int64_t due;	/* how many have been due */
 	int64_t look;	/* when to look for lost messages again */
 	bool counting;
-	int64_t ops, work, unsent, lost;
+	int64_t ops, work, unsent;
+	int64_t lost, late; /* given up; of those, answered all the same */
 	int64_t max;
 	uint64_t hist[BUCKETS];
 };

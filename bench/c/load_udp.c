@@ -50,6 +50,7 @@ static bool receive(struct worker *w, struct client *c, uint32_t events)
 	memcpy(&s, w->in, STAMP);
 	if (s >> 32 == c->id && (uint32_t)s < c->seq && c->given_up > 0) {
 		c->given_up--;
+		w->late++;
 		return false;
 	}
 	if (!c->busy)
