@@ -105,7 +105,7 @@ var bars = func() []bar {
 		short   = "accept, one request, close"
 		durable = "durable appends, 64 goroutines"
 	)
-	udp, churn, appends := re(`^udp/64B/c(64|512)/`), re(`^churn/64B/`), re(`^append/256B/g64$`)
+	udp, appends := re(`^udp/64B/c(64|512)/`), re(`^append/256B/g64$`)
 	return []bar{
 		{work: at64, cells: echo64, metric: mThroughput, least: 1.12, limit: 1.22},
 		{work: at64, cells: echo64, metric: mPerCPU, least: 1.12, limit: 1.22},
@@ -124,7 +124,9 @@ var bars = func() []bar {
 		{work: "cached reads, 1 to 128 goroutines", cells: re(`^randread/cached/g(1|8|128)$`), metric: mThroughput, least: 1.1},
 		{work: packets, cells: udp, metric: mThroughput, least: 1.2},
 		{work: packets, cells: re(`^udp/64B/c(64|512)/pinned$`), metric: mPerCPU, least: 1.2},
-		{work: short, cells: churn, metric: mThroughput, least: 1.15},
+		// With one processor each the load, whose processor does the handshakes, is
+		// the limit of many connections: a server shows by what it needs for one.
+		{work: short, cells: re(`^churn/64B/(c1/pinned|.*/free)$`), metric: mThroughput, least: 1.15},
 		{work: short, cells: re(`^churn/64B/.*/pinned$`), metric: mPerCPU, least: 1.15},
 		{work: "net/http, 64 connections", cells: re(`^http/plain/c64/`), metric: mThroughput, least: 1.03},
 		{work: durable, cells: appends, metric: mThroughput, least: 2.0},

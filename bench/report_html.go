@@ -299,7 +299,7 @@ func (c *CellReport) place() string {
 	case kindCopy:
 		return c.cacheName()
 	case kindUDP:
-		return countName(c.Conns) + " socket(s) of the load"
+		return countName(c.Conns) + " socket(s)"
 	}
 	return countName(c.Conns) + " connection(s)"
 }
