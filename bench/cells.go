@@ -284,6 +284,6 @@ func paceOf(quick bool) pace {
 		return pace{rounds: 3, warm: 150 * time.Millisecond, measure: 400 * time.Millisecond,
 			idle: 3 * time.Second, fileSize: 256 * mib, threads: 1}
 	}
-	return pace{rounds: 5, warm: 200 * time.Millisecond, measure: 800 * time.Millisecond,
+	return pace{rounds: 5, warm: 200 * time.Millisecond, measure: 600 * time.Millisecond,
 		idle: 10 * time.Second, fileSize: gib, threads: 1}
 }

@@ -85,7 +85,7 @@ func parseOptions(args []string) (options, error) {
 	fs.BoolVar(&o.list, "list", false, "list cells and subjects")
 	fs.BoolVar(&o.quick, "quick", false, "fewer cells, subjects and rounds: three minutes")
 	fs.IntVar(&o.rounds, "rounds", 0, "`number` of rounds; 0 means 5, or 3 in a quick run")
-	fs.DurationVar(&o.measure, "measure", 0, "`time` to measure in a round; 0 means 800ms, or 400ms in a quick run")
+	fs.DurationVar(&o.measure, "measure", 0, "`time` to measure in a round; 0 means 600ms, or 400ms in a quick run")
 	fs.StringVar(&o.json, "json", "", "write everything to `file`")
 	fs.StringVar(&o.html, "html", "", "write a page with plots to `file`")
 	fs.StringVar(&o.from, "from", "", "measure nothing: make tables and page of the `file` that -json wrote")
