@@ -230,7 +230,7 @@ func runLoadProcess(t *testing.T, load string, spec loadSpec) loadEvent {
 	l := newLab(t, load)
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
-	gen, err := startChild(ctx, anyCPU, nil, append(l.loadCommand(), spec.args()...)...)
+	gen, err := startChild(ctx, anyCPU, nil, append(l.loadCommand(spec.Kind), spec.args()...)...)
 	require.NoError(t, err)
 	defer func() { _ = gen.end() }()
 	for {
@@ -422,14 +422,14 @@ func TestRun(t *testing.T) {
 
 func TestParseFio(t *testing.T) {
 	s, err := parseFio([]byte(`{"jobs":[{"job_runtime":2000,"usr_cpu":10,"sys_cpu":30,"ctx":50,
-"read":{"iops":50000,"total_ios":100000,"runtime":2000,"clat_ns":{"max":9000,"percentile":{"50.000000":1000}}}}]}`), 1)
+"read":{"iops":50000,"total_ios":100000,"runtime":2000,"clat_ns":{"max":9000,"percentile":{"50.000000":1000}}}}]}`), 1, 1)
 	require.NoError(t, err)
 	require.InDelta(t, 50000, s.Throughput, 0)
 	require.InDelta(t, 8, s.CPU, 1e-9)
 	require.InDelta(t, 0.25, s.UserShare, 1e-9)
 	require.Equal(t, time.Microsecond, s.Latency.P50)
 	for _, bad := range []string{"{}", "no", `{"jobs":[{"error":5}]}`} {
-		_, err = parseFio([]byte(bad), 1)
+		_, err = parseFio([]byte(bad), 1, 1)
 		require.Error(t, err)
 	}
 }

@@ -20,6 +20,18 @@ const (
 	kindIdle kind = "idle" // connections on which nothing happens
 	kindRead kind = "read" // random reads of a file
 	kindNop  kind = "nop"  // operations that do nothing
+
+	kindUDP   kind = "udp"   // datagrams sent back, as fast as it goes
+	kindChurn kind = "churn" // connections of one request each
+	kindHTTP  kind = "http"  // requests over connections that stay
+	kindHTTPS kind = "https" // the same over TLS
+
+	kindSeqRead  kind = "seqread"  // a file from its beginning to its end
+	kindSeqWrite kind = "seqwrite" // likewise, written over
+	kindAppend   kind = "append"   // records that are on the disk when a call returns
+	kindTree     kind = "tree"     // small files, found by walking and read whole
+	kindStat     kind = "stat"     // what is said of many files
+	kindCopy     kind = "copy"     // a large file
 )
 
 // cell is one entry of the matrix.
@@ -27,9 +39,10 @@ type cell struct {
 	Name   string
 	Kind   kind
 	Conns  int  // connections or goroutines
-	Size   int  // of a message or read
+	Size   int  // of a message, read, write or record
 	Pinned bool // the server on the first processor, the load on the second
 	Direct bool
+	Cold   bool    // what is read is not in the page cache
 	Bytes  int64   // of a stream
 	Part   float64 `json:",omitempty"` // of what the standard library reaches in a closed loop: the rate of an open one
 
@@ -64,8 +77,18 @@ func (c cell) group() string {
 			return "Random 4 KiB reads, O_DIRECT"
 		}
 		return "Random 4 KiB reads, page cache"
+	case kindUDP:
+		return fmt.Sprintf("UDP echo, %s, %s", sizeName(c.Size), where)
+	case kindChurn:
+		return "Connections of one request, " + where
+	case kindHTTP:
+		return "net/http with keep-alive, " + where
+	case kindHTTPS:
+		return "net/http with keep-alive over TLS, " + where
+	case kindNop:
+		return "Overhead of an operation"
 	}
-	return "Overhead of an operation"
+	return c.fileGroup()
 }
 
 // unit is what one operation of the cell is.
@@ -77,13 +100,21 @@ func (c cell) unit() string {
 		return "MiB"
 	case kindRead:
 		return "reads"
+	case kindUDP:
+		return "datagrams"
+	case kindChurn:
+		return "connections"
+	case kindHTTP, kindHTTPS:
+		return "requests"
+	case kindNop:
+		return "operations"
 	}
-	return "operations"
+	return c.fileUnit()
 }
 
 // needsFDs is how many descriptors one process needs for it.
 func (c cell) needsFDs() int {
-	if c.Kind == kindRead || c.Kind == kindNop {
+	if !c.network() {
 		return 64
 	}
 	return c.Conns + 64
@@ -98,7 +129,14 @@ func (c cell) paced(p pace) pace {
 	return p
 }
 
-func (c cell) network() bool { return c.Kind != kindRead && c.Kind != kindNop }
+// network reports whether a load generator drives the cell.
+func (c cell) network() bool {
+	switch c.Kind {
+	case kindEcho, kindOpen, kindRecv, kindSend, kindIdle, kindUDP, kindChurn, kindHTTP, kindHTTPS:
+		return true
+	}
+	return false
+}
 
 func sizeName(n int) string {
 	switch {
@@ -121,7 +159,8 @@ func countName(n int) string {
 
 // matrix returns all cells, in the order in which they are run.
 func matrix() []cell {
-	return slices.Concat(echoCells(), openCells(), streamCells(), idleCells(), readCells(), nopCells())
+	return slices.Concat(echoCells(), openCells(), streamCells(), udpCells(), churnCells(), httpCells(), idleCells(),
+		readCells(), sequentialCells(), appendCells(), treeCells(), copyCells(), nopCells())
 }
 
 func place(pinned bool) string {
@@ -245,6 +284,6 @@ func paceOf(quick bool) pace {
 		return pace{rounds: 3, warm: 150 * time.Millisecond, measure: 400 * time.Millisecond,
 			idle: 3 * time.Second, fileSize: 256 * mib, threads: 1}
 	}
-	return pace{rounds: 5, warm: 200 * time.Millisecond, measure: 800 * time.Millisecond,
+	return pace{rounds: 5, warm: 200 * time.Millisecond, measure: 600 * time.Millisecond,
 		idle: 10 * time.Second, fileSize: gib, threads: 1}
 }

@@ -10,7 +10,8 @@ import (
 )
 
 // The first picture of the page has a row for each cell and a dot for each
-// ratio of throughput to the standard library's: ours, and what C reaches.
+// ratio of throughput to the standard library's: ours, what C reaches, and what
+// the standard library does when a program takes the trouble.
 
 const (
 	dotsWidth, dotsLeft, dotsRight = 560, 172, 14
@@ -24,7 +25,7 @@ type mark struct {
 }
 
 // dotted are the subjects of the picture, the last drawn on top.
-var dotted = []string{"c-epoll", "c-uring", "fio-io_uring", ourName}
+var dotted = []string{"c-epoll", "c-uring", "fio-io_uring", "fio-psync", batchName, groupName, ourName}
 
 func (c *CellReport) marks() []mark {
 	var out []mark
@@ -54,6 +55,7 @@ func (r *Report) dots() string {
 		marks []mark
 	}
 	var lines []line
+	there := make(map[string]bool)
 	s := scale{lo: 0.8, hi: 1.3}
 	for _, c := range r.Cells {
 		m := c.marks()
@@ -62,6 +64,7 @@ func (r *Report) dots() string {
 		}
 		lines = append(lines, line{c, m})
 		for _, m := range m {
+			there[m.name] = true
 			if !m.ratio.Noisy {
 				s.lo, s.hi = math.Min(s.lo, m.ratio.Q1*0.95), math.Max(s.hi, m.ratio.Q3*1.05)
 			}
@@ -77,9 +80,12 @@ func (r *Report) dots() string {
 	fmt.Fprintf(&b, `<svg class="dots" viewBox="0 0 %d %d" role="img" aria-label="throughput against the standard library">`, dotsWidth, height)
 	x := 0.0
 	for _, name := range dotted {
+		if !there[name] {
+			continue
+		}
 		s.mark(&b, x+6, 8, name)
-		text(&b, "", x+16, 12, name)
-		x += 34 + 7*float64(len(name))
+		text(&b, "", x+14, 12, name)
+		x += 27 + 6*float64(len(name))
 	}
 	for _, t := range []float64{0.25, 0.5, 0.75, 1, 1.5, 2, 3, 4, 6, 8} {
 		if t < s.lo || t > s.hi {

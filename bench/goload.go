@@ -68,6 +68,10 @@ func runLoad(spec loadSpec, tell func(event string)) (loadResult, error) {
 		err = l.stream(l.feed)
 	case kindSend:
 		err = l.stream(l.drink)
+	case kindHTTP, kindHTTPS:
+		err = l.http(spec.Kind == kindHTTPS)
+	case kindUDP, kindChurn:
+		err = fmt.Errorf("the load of %q is in C only, which needs gcc", spec.Kind)
 	default:
 		err = fmt.Errorf("no load for %q", spec.Kind)
 	}

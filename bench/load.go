@@ -108,6 +108,8 @@ type loadEvent struct {
 type loadResult struct {
 	Ops     int64      `json:"ops"`    // answered in the measured time
 	Work    int64      `json:"work"`   // and those that were then still under way
+	Lost    int64      `json:"lost"`   // datagrams that were given up
+	Late    int64      `json:"late"`   // of which so many were answered all the same
 	Unsent  int64      `json:"unsent"` // open loop: due, but the connection was still busy at the end
 	Seconds float64    `json:"seconds"`
 	CPU     float64    `json:"cpu"` // seconds of the load's own
@@ -122,9 +124,9 @@ var errWrong = errors.New("wrong data")
 const stampSize = 8
 
 // loadCommand returns the command of the load generator: the one in C if it
-// could be built, the one in Go if not.
-func (l *lab) loadCommand() []string {
-	if l.cLoad != "" {
+// could be built and there is one, the one in Go if not.
+func (l *lab) loadCommand(k kind) []string {
+	if l.cLoad != "" && k != kindHTTPS {
 		return []string{l.cLoad}
 	}
 	return []string{l.self, "load"}
@@ -141,7 +143,7 @@ func (l *lab) prepareLoad(ctx context.Context, which string) (string, error) {
 	default:
 		return "", fmt.Errorf("-load: want auto, c or go, not %q", which)
 	}
-	err := l.compile(ctx, "load", "load.c", "-pthread")
+	err := l.compile(ctx, "load", "load.c", "load_tcp.c", "load_udp.c", "load_churn.c", "load_http.c", "-pthread")
 	switch {
 	case err == nil:
 		l.cLoad = l.path("load")

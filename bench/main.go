@@ -59,6 +59,7 @@ var roles = map[string]func(args []string) error{
 	"serve": serveMain,
 	"load":  loadMain,
 	"read":  func(args []string) error { return workerMain(args, readMain) },
+	"file":  func(args []string) error { return workerMain(args, fileMain) },
 	"nop":   func(args []string) error { return workerMain(args, nopMain) },
 }
 
@@ -84,7 +85,7 @@ func parseOptions(args []string) (options, error) {
 	fs.BoolVar(&o.list, "list", false, "list cells and subjects")
 	fs.BoolVar(&o.quick, "quick", false, "fewer cells, subjects and rounds: three minutes")
 	fs.IntVar(&o.rounds, "rounds", 0, "`number` of rounds; 0 means 5, or 3 in a quick run")
-	fs.DurationVar(&o.measure, "measure", 0, "`time` to measure in a round; 0 means 800ms, or 400ms in a quick run")
+	fs.DurationVar(&o.measure, "measure", 0, "`time` to measure in a round; 0 means 600ms, or 400ms in a quick run")
 	fs.StringVar(&o.json, "json", "", "write everything to `file`")
 	fs.StringVar(&o.html, "html", "", "write a page with plots to `file`")
 	fs.StringVar(&o.from, "from", "", "measure nothing: make tables and page of the `file` that -json wrote")
@@ -110,7 +111,7 @@ func parseOptions(args []string) (options, error) {
 }
 
 // quickSubjects are those of a quick run.
-const quickSubjects = "^(yamanote|c-|fio-io_uring)"
+const quickSubjects = "^(yamanote|c-uring|fio-io_uring|std-group)"
 
 func bench(ctx context.Context, args []string) (err error) {
 	o, err := parseOptions(args)
@@ -174,6 +175,7 @@ func (r *runner) all(ctx context.Context, o options, cells []cell, load string) 
 	for _, c := range cells {
 		total += r.estimate(c)
 	}
+	fmt.Printf("%d cells, about %v\n", len(cells), total.Round(time.Second))
 	r.progress = newProgress(os.Stdout, len(cells), total)
 	var stopped error
 	for _, c := range cells {

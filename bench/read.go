@@ -38,8 +38,8 @@ func (w *workload) measure(rt *proactor.Runtime, prepare func(i int) func() erro
 		phase  atomic.Int32 // 0 warming up, 1 measuring, 2 over
 		wg     sync.WaitGroup
 		counts = make([]struct {
-			n int64
-			_ [56]byte // a cache line each
+			n, all int64
+			_      [48]byte // a cache line each
 		}, w.spec.Goroutines)
 		hists = make([]*hdrhistogram.Histogram, min(timed, w.spec.Goroutines))
 		once  sync.Once
@@ -64,6 +64,7 @@ func (w *workload) measure(rt *proactor.Runtime, prepare func(i int) func() erro
 					once.Do(func() { fail = err })
 					return
 				}
+				counts[i].all++
 				if now != 1 {
 					continue
 				}
@@ -107,6 +108,7 @@ func (w *workload) measure(rt *proactor.Runtime, prepare func(i int) func() erro
 	wg.Wait()
 	for i := range counts {
 		w.result.Ops += counts[i].n
+		w.result.All += counts[i].all
 	}
 	for _, h := range hists[1:] {
 		hists[0].Merge(h)

@@ -216,6 +216,13 @@ func sectionOf(title string, cells []*CellReport) section {
 			add(barsSVG(c.Name+": MiB a second", nil,
 				c.rows(func(a Sample) []float64 { return []float64{a.Throughput} }, bigNumber)))
 		}
+	case kindSeqRead, kindSeqWrite, kindCopy, kindStat:
+		for _, c := range cells {
+			add(barsSVG(c.Name+": "+c.Unit+" a second", nil,
+				c.rows(func(a Sample) []float64 { return []float64{a.Throughput} }, bigNumber)))
+		}
+	case kindTree:
+		add(lines(first.Unit+" a second", cells, func(a Sample) float64 { return a.Throughput }, false, bigNumber).svg())
 	case kindOpen:
 		s.Text = "Latency counts from when a message was due, whether or not the connection was free. " +
 			"The rate is a part of what the standard library reaches in a closed loop."
@@ -285,8 +292,14 @@ func (c *CellReport) place() string {
 		return "receiving"
 	case kindSend:
 		return "sending"
-	case kindRead, kindNop:
+	case kindRead, kindNop, kindAppend, kindTree, kindStat:
 		return countName(c.Conns) + " goroutine(s)"
+	case kindSeqRead, kindSeqWrite:
+		return sizeName(c.Size) + " blocks"
+	case kindCopy:
+		return c.cacheName()
+	case kindUDP:
+		return countName(c.Conns) + " socket(s)"
 	}
 	return countName(c.Conns) + " connection(s)"
 }
@@ -298,8 +311,10 @@ func axisOf(k kind) string {
 		return "rate"
 	case kindRead:
 		return "goroutines, or depth"
-	case kindNop:
+	case kindNop, kindAppend, kindTree, kindStat:
 		return "goroutines"
+	case kindUDP:
+		return "sockets of the load"
 	}
 	return "connections"
 }

@@ -26,7 +26,7 @@ func (s *SubjectReport) crowded() bool {
 // loadBound reports whether the load generator was the limit in most rounds.
 func (c *CellReport) loadBound(s *SubjectReport) bool {
 	n := 0
-	if c.Kind != kindEcho && c.Kind != kindRecv && c.Kind != kindSend {
+	if !c.network() || c.Kind == kindOpen || c.Kind == kindIdle {
 		return false
 	}
 	for _, a := range s.Samples {
@@ -42,6 +42,19 @@ func (s *SubjectReport) behind() bool {
 	return s.median(func(a Sample) float64 { return float64(a.Unsent) / float64(max(1, a.Unsent+a.Ops)) }) > 0.01
 }
 
+// lost is the part of the datagrams of all rounds that got no answer, and of
+// those whose answer was late.
+func (s *SubjectReport) lost() (lost, late float64) {
+	all := 0.0
+	for _, a := range s.Samples {
+		lost += float64(a.Lost - min(a.Lost, a.Late))
+		late += float64(min(a.Lost, a.Late))
+		all += float64(a.Lost + a.Ops)
+	}
+	all = max(1, all)
+	return lost / all, late / all
+}
+
 // remarks says what has to be known of a subject's numbers.
 func (c *CellReport) remarks(s *SubjectReport) []string {
 	var out []string
@@ -51,6 +64,12 @@ func (c *CellReport) remarks(s *SubjectReport) []string {
 	}
 	if c.loadBound(s) {
 		out = append(out, "the load generator was the limit, not the server")
+	}
+	if lost, late := s.lost(); lost > 0 {
+		out = append(out, fmt.Sprintf("%.3g%% of the datagrams were lost, and %.3g%% came later than after a quarter of a second",
+			100*lost, 100*late))
+	} else if late > 0 {
+		out = append(out, fmt.Sprintf("%.3g%% of the datagrams came later than after a quarter of a second", 100*late))
 	}
 	if s.behind() {
 		out = append(out, "did not keep up with the rate")

@@ -224,18 +224,25 @@ func (r *runner) rate(ctx context.Context, c cell, entrants []*entrant) (float64
 	return c.Part * r.closed[key], nil
 }
 
-// traceAll counts the system calls of the servers in a short extra round.
+// traceAll counts the system calls of the subjects in a short extra round.
 func (r *runner) traceAll(ctx context.Context, c cell, entrants []*entrant, rate float64) {
 	if _, err := exec.LookPath("strace"); err != nil {
 		return
 	}
 	for _, e := range entrants {
-		s, ok := e.session.(*server)
-		if !ok || !e.ready() {
+		if !e.ready() {
 			continue
 		}
 		r.progress.show(c.Name, "strace of "+e.subject.Name)
-		if calls, err := s.strace(ctx, c, r.pace, rate); err == nil {
+		var calls map[string]float64
+		err := errors.ErrUnsupported
+		switch s := e.session.(type) {
+		case *server:
+			calls, err = s.strace(ctx, c, r.pace, rate)
+		case *worker:
+			calls, err = s.strace(ctx, c, r.pace)
+		}
+		if err == nil {
 			e.report.Calls = calls
 		}
 	}
@@ -257,10 +264,12 @@ func (r *runner) estimate(c cell) time.Duration {
 		return r.pace.idle + 2*time.Second + time.Duration(n*c.Conns)*100*time.Microsecond
 	case kindRecv, kindSend:
 		each = 700 * time.Millisecond
+	case kindSeqRead, kindSeqWrite, kindTree, kindStat, kindCopy:
+		each += 400 * time.Millisecond // whole pieces of work, and what precedes each
 	default:
 		each += time.Duration(c.Conns) * 50 * time.Microsecond
 	}
-	if r.strace && c.network() {
+	if r.strace {
 		each += (each + 500*time.Millisecond) / time.Duration(r.pace.rounds)
 	}
 	return time.Duration(n) * (start + time.Duration(r.pace.rounds)*each)

@@ -19,6 +19,8 @@ type runtimeFlags struct {
 	dshulyak bool // for files
 	shards   int
 	behind   bool // write behind
+	batch    bool // many datagrams with one call
+	group    bool // one Sync for all appends that wait
 }
 
 func (f *runtimeFlags) register(fs *flag.FlagSet) {
@@ -26,14 +28,16 @@ func (f *runtimeFlags) register(fs *flag.FlagSet) {
 	fs.BoolVar(&f.dshulyak, "dshulyak", false, "github.com/dshulyak/uring")
 	fs.IntVar(&f.shards, "shards", 0, "number of rings; 0 for the default")
 	fs.BoolVar(&f.behind, "behind", false, "write behind")
+	fs.BoolVar(&f.group, "group", false, "one Sync for all appends that wait")
+	fs.BoolVar(&f.batch, "batch", false, "many datagrams with one call")
 }
 
 // args is the command line that register understands.
 func (f *runtimeFlags) args() []string {
 	if f.std {
-		return []string{"-std"}
+		return []string{"-std", fmt.Sprintf("-batch=%t", f.batch), fmt.Sprintf("-group=%t", f.group)}
 	}
-	return []string{fmt.Sprintf("-shards=%d", f.shards), fmt.Sprintf("-behind=%t", f.behind)}
+	return []string{fmt.Sprintf("-shards=%d", f.shards), fmt.Sprintf("-behind=%t", f.behind), fmt.Sprintf("-batch=%t", f.batch)}
 }
 
 // open starts the runtime; nil for the standard library.
@@ -65,16 +69,27 @@ func serveMain(args []string) error {
 	fs := flag.NewFlagSet("serve", flag.ContinueOnError)
 	var rf runtimeFlags
 	rf.register(fs)
-	mode := fs.String("mode", control.Echo, "echo, sink or source")
+	mode := fs.String("mode", control.Echo, "echo, sink, source, once, udp, http or https")
 	bufSize := fs.Int("buf", 4096, "size of a connection's buffer")
 	if err := fs.Parse(args); err != nil {
 		return err
 	}
-	handle, err := control.Handler(*mode, *bufSize)
+	rt, err := rf.open()
 	if err != nil {
 		return err
 	}
-	rt, err := rf.open()
+	switch *mode {
+	case control.UDP:
+		return serveUDP(rt, *bufSize, rf.batch)
+	case control.HTTP, control.HTTPS:
+		return serveHTTP(rt, *mode == control.HTTPS)
+	}
+	return serveStreams(rt, *mode, *bufSize)
+}
+
+// serveStreams serves each connection by a goroutine.
+func serveStreams(rt *proactor.Runtime, mode string, bufSize int) error {
+	handle, err := control.Handler(mode, bufSize)
 	if err != nil {
 		return err
 	}
@@ -82,8 +97,7 @@ func serveMain(args []string) error {
 	if err != nil {
 		return err
 	}
-	go control.Serve(control.Hello{Addr: l.Addr().String(), Backend: describe(rt)},
-		func() control.Stats { return runtimeStats(rt) })
+	go announce(rt, l.Addr())
 	for {
 		c, err := l.Accept()
 		if err != nil {
@@ -94,6 +108,13 @@ func serveMain(args []string) error {
 			handle(c)
 		}()
 	}
+}
+
+// announce says where the server listens, answers questions and ends the
+// process with the bench.
+func announce(rt *proactor.Runtime, addr net.Addr) {
+	control.Serve(control.Hello{Addr: addr.String(), Backend: describe(rt)},
+		func() control.Stats { return runtimeStats(rt) })
 }
 
 func listen(rt *proactor.Runtime) (net.Listener, error) {

@@ -30,6 +30,8 @@ type Sample struct {
 	RSS        int64
 	MemPerConn float64 // bytes of the server
 	Latency    Latency
+	Lost       int64           `json:",omitempty"` // datagrams without an answer for a quarter of a second
+	Late       int64           `json:",omitempty"` // of which so many got one later
 	Unsent     int64           `json:",omitempty"` // open loop: messages that were due and not sent
 	Detail     json.RawMessage `json:",omitempty"` // our runtime's counters, after the round
 }
@@ -141,7 +143,7 @@ func (s *server) run(ctx context.Context, c cell, p pace, rate float64) (Sample,
 	}
 	used := m.after.sub(m.before)
 	sample := newSample(r.Ops, r.Work, r.Seconds, used, r.latency())
-	sample.Unsent = r.Unsent
+	sample.Unsent, sample.Lost, sample.Late = r.Unsent, r.Lost, r.Late
 	if r.Seconds > 0 {
 		sample.LoadBusy = r.CPU / r.Seconds
 	}
@@ -195,7 +197,7 @@ func (s *server) load(ctx context.Context, c cell, spec loadSpec, begin, end fun
 	if c.Pinned {
 		cpu = loadCPU
 	}
-	gen, err := startChild(ctx, cpu, []string{"GOMAXPROCS=1"}, append(s.lab.loadCommand(), spec.args()...)...)
+	gen, err := startChild(ctx, cpu, []string{"GOMAXPROCS=1"}, append(s.lab.loadCommand(c.Kind), spec.args()...)...)
 	if err != nil {
 		return r, err
 	}

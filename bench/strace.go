@@ -60,6 +60,22 @@ func (s *server) strace(ctx context.Context, c cell, p pace, rate float64) (map[
 	return parseStrace(text, float64(r.Work)), os.Remove(out)
 }
 
+// strace runs the work once more under strace, and returns how many system calls
+// the process made for an operation, those of its preparation included.
+func (w *worker) strace(ctx context.Context, c cell, p pace) (map[string]float64, error) {
+	out := w.lab.path("strace.worker")
+	traced := *w
+	traced.wrap = []string{"strace", "-f", "-c", "-U", "calls,name", "-o", out}
+	if _, err := traced.run(ctx, c, p, 0); err != nil {
+		return nil, err
+	}
+	text, err := os.ReadFile(out)
+	if err != nil {
+		return nil, err
+	}
+	return parseStrace(text, float64(traced.all)), os.Remove(out)
+}
+
 // parseTimes counts the system calls that began after a time, in what strace
 // -f -ttt writes.
 func parseTimes(text []byte, since time.Time) map[string]float64 {

@@ -55,6 +55,8 @@ type lab struct {
 	dir   string // for temporary files, removed at the end
 	data  string // the file that is read; made when first needed
 	size  int64
+
+	treeFiles int // of the tree of small files
 }
 
 //go:embed c
@@ -63,10 +65,11 @@ var cSources embed.FS
 // subjects returns all subjects, the base first, and builds what must be
 // built, if its name is chosen.
 func (l *lab) subjects(ctx context.Context, chosen *regexp.Regexp, shards bool) []subject {
-	all := []subject{l.goSubject("std", runtimeFlags{std: true}), l.channels()}
+	all := []subject{l.goSubject("std", runtimeFlags{std: true}), l.channels(),
+		l.goSubject(batchName, runtimeFlags{std: true, batch: true}), l.goSubject(groupName, runtimeFlags{std: true, group: true})}
 	all = append(all, l.ours(shards)...)
-	all = append(all, l.cSubject(ctx, chosen, "c-epoll", "epoll.c"),
-		l.cSubject(ctx, chosen, "c-uring", "uring.c", "-luring"),
+	all = append(all, l.cSubject(ctx, chosen, "c-epoll", "epoll.c", "udp_epoll.c"),
+		l.cSubject(ctx, chosen, "c-uring", "uring.c", "udp_uring.c", "-luring"),
 		l.peer(ctx, chosen, "gnet"), l.peer(ctx, chosen, "netpoll"),
 		l.peer(ctx, chosen, "gain", "-tags=gain", "-ldflags=-checklinkname=0"), l.peer(ctx, chosen, "gouring"),
 		l.dshulyak(), l.fio("io_uring"), l.fio("psync"))
@@ -86,6 +89,12 @@ const ourName = "yamanote"
 // behindName is our runtime with write-behind, which is for what writes to
 // sockets only.
 const behindName = ourName + "-behind"
+
+// What a program can do with the standard library when it has to.
+const (
+	batchName = "std-batch" // UDP by recvmmsg and sendmmsg of golang.org/x/net
+	groupName = "std-group" // durable appends with one Sync for all that wait
+)
 
 // ours returns our runtime as it is by default, with write-behind, and with each
 // number of rings up to the number of processors.
@@ -123,8 +132,14 @@ func ringMissing() string {
 func (l *lab) goSubject(name string, rf runtimeFlags) subject {
 	s := subject{Name: name, Ours: !rf.std}
 	s.suits = func(c cell) bool {
-		if c.Pinned && rf.shards > 1 {
-			return false // two rings on one processor tell nothing
+		if rf.batch != (name == batchName && c.Kind == kindUDP) || rf.group != (name == groupName && c.Kind == kindAppend) {
+			return false
+		}
+		if c.Kind == kindUDP && !rf.std && !datagramsOnRing() {
+			return false
+		}
+		if rf.shards > 1 && (c.Pinned || c.Kind == kindUDP || c.ofFiles()) {
+			return false // two rings on one processor, or for one socket, tell nothing, and for files little
 		}
 		if rf.behind && !(c.network() && mode(c.Kind) == control.Echo) {
 			return false // the same as without
@@ -137,6 +152,9 @@ func (l *lab) goSubject(name string, rf runtimeFlags) subject {
 			return &worker{lab: l, argv: append([]string{l.self, "read"}, rf.args()...)}, nil
 		case kindNop:
 			return &worker{lab: l, argv: append([]string{l.self, "nop"}, rf.args()...)}, nil
+		}
+		if !c.network() {
+			return &worker{lab: l, argv: append([]string{l.self, "file"}, rf.args()...)}, nil
 		}
 		argv := append([]string{l.self, "serve"}, rf.args()...)
 		argv = append(argv, "-mode="+mode(c.Kind), fmt.Sprintf("-buf=%d", bufSize(c)))
@@ -157,17 +175,28 @@ func (l *lab) channels() subject {
 func mode(k kind) string {
 	switch k {
 	case kindRecv:
-		return "sink"
+		return control.Sink
 	case kindSend:
-		return "source"
+		return control.Source
+	case kindChurn:
+		return control.Once
+	case kindUDP:
+		return control.UDP
+	case kindHTTP:
+		return control.HTTP
+	case kindHTTPS:
+		return control.HTTPS
 	}
-	return "echo"
+	return control.Echo
 }
 
 // bufSize is the size of the buffers of a server.
 func bufSize(c cell) int {
 	if c.Kind == kindRecv || c.Kind == kindSend {
 		return 64 * kib
+	}
+	if c.Kind == kindChurn {
+		return c.Size // by which the server knows that it has all of a request
 	}
 	return max(2*kib, c.Size)
 }
@@ -190,11 +219,9 @@ func command(ctx context.Context, argv ...string) error {
 	return fmt.Errorf("%s: %w %s", argv[0], err, out[:min(len(out), 200)])
 }
 
-func networkOnly(c cell) bool { return c.network() }
-
 // cSubject is one of the C servers, compiled here and now.
-func (l *lab) cSubject(ctx context.Context, chosen *regexp.Regexp, name, source string, libs ...string) subject {
-	s := subject{Name: name, suits: networkOnly}
+func (l *lab) cSubject(ctx context.Context, chosen *regexp.Regexp, name string, args ...string) subject {
+	s := subject{Name: name, suits: func(c cell) bool { return c.network() && !c.inGo() }}
 	s.open = func(ctx context.Context, c cell, p pace) (session, error) {
 		size := bufSize(c)
 		count := 1 << bits.Len(uint(max(8, min(512, 2*mib/size)))) // a ring's size is a power of two
@@ -203,25 +230,37 @@ func (l *lab) cSubject(ctx context.Context, chosen *regexp.Regexp, name, source 
 	if l.list || !chosen.MatchString(name) {
 		return s
 	}
-	if err := l.compile(ctx, name, source, libs...); err != nil {
+	if err := l.compile(ctx, name, args...); err != nil {
 		s.Missing = fmt.Sprintf("not built: %v", err)
 	}
 	return s
 }
 
-func (l *lab) compile(ctx context.Context, name, source string, libs ...string) error {
+// compile makes a program of C sources, which args names besides what else the
+// compiler has to be told.
+func (l *lab) compile(ctx context.Context, name string, args ...string) error {
 	if _, err := exec.LookPath("gcc"); err != nil {
 		return err
 	}
-	for _, file := range []string{"common.h", source} {
-		text, err := cSources.ReadFile("c/" + file)
+	argv := []string{"gcc", "-O2", "-Wall", "-o", l.path(name)}
+	for _, arg := range args {
+		if strings.HasSuffix(arg, ".c") {
+			arg = l.path(arg)
+		}
+		argv = append(argv, arg)
+	}
+	sources, err := cSources.ReadDir("c")
+	if err != nil {
+		return err
+	}
+	for _, s := range sources {
+		text, err := cSources.ReadFile("c/" + s.Name())
 		if err != nil {
 			return err
 		}
-		if err := os.WriteFile(l.path(file), text, 0o644); err != nil {
+		if err := os.WriteFile(l.path(s.Name()), text, 0o644); err != nil {
 			return err
 		}
 	}
-	argv := []string{"gcc", "-O2", "-Wall", "-o", l.path(name), l.path(source)}
-	return command(ctx, append(argv, libs...)...)
+	return command(ctx, argv...)
 }

@@ -9,8 +9,10 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"runtime"
+	"slices"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // worker is a subject that makes its own load: it reads a file or does nothing
@@ -20,13 +22,20 @@ type worker struct {
 	argv []string
 	name string // what it stands on, once it has said so
 	last int    // the process of the last round
+	all  int64  // its operations, also those that were not measured
+
+	wrap []string // a command before its own
 }
 
 // workerSpec tells a worker what to do; it is its last argument, in JSON.
 type workerSpec struct {
+	Kind       kind
 	File       string
-	Size       int64
+	Dir        string // of the tree of small files
+	Size       int64  // of the file, or the part of it that is used
+	Block      int    // bytes of a read, a write or a record
 	Direct     bool
+	Cold       bool
 	Goroutines int
 	Warm       time.Duration
 	Measure    time.Duration
@@ -35,7 +44,8 @@ type workerSpec struct {
 // workerResult is what a worker prints.
 type workerResult struct {
 	Backend  string
-	Ops      int64
+	Ops      int64 // in the measured time
+	All      int64 // and before
 	Seconds  float64
 	Usage    Usage
 	Latency  Latency
@@ -51,12 +61,9 @@ func (w *worker) close() {}
 func (w *worker) pid() int { return 0 }
 
 func (w *worker) run(ctx context.Context, c cell, p pace, _ float64) (Sample, error) {
-	spec := workerSpec{Direct: c.Direct, Goroutines: c.Conns, Warm: p.warm, Measure: p.measure}
-	if c.Kind == kindRead {
-		if err := w.lab.dataFile(ctx, p.fileSize); err != nil {
-			return Sample{}, err
-		}
-		spec.File, spec.Size = w.lab.data, w.lab.size
+	spec, err := w.lab.workerSpec(ctx, c, p)
+	if err != nil {
+		return Sample{}, err
 	}
 	arg, err := json.Marshal(spec)
 	if err != nil {
@@ -64,7 +71,8 @@ func (w *worker) run(ctx context.Context, c cell, p pace, _ float64) (Sample, er
 	}
 	ctx, cancel := context.WithTimeout(ctx, p.warm+p.measure+20*time.Second)
 	defer cancel()
-	ch, err := startChild(ctx, anyCPU, []string{"GOTRACEBACK=none"}, append(w.argv, string(arg))...)
+	argv := append(slices.Clone(w.wrap), w.argv...)
+	ch, err := startChild(ctx, anyCPU, []string{"GOTRACEBACK=none"}, append(argv, string(arg))...)
 	if err != nil {
 		return Sample{}, err
 	}
@@ -82,7 +90,7 @@ func (w *worker) run(ctx context.Context, c cell, p pace, _ float64) (Sample, er
 	case r.Error != "":
 		return Sample{}, errors.New(r.Error)
 	}
-	w.name = r.Backend
+	w.name, w.all = r.Backend, r.All
 	s := newSample(r.Ops, r.Ops, r.Seconds, r.Usage, r.Latency)
 	if r.Syscalls >= 0 && r.Ops > 0 {
 		s.Syscalls = float64(r.Syscalls) / float64(r.Ops)
@@ -111,13 +119,78 @@ func workerMain(args []string, body func(*workload) error) error {
 	return json.NewEncoder(os.Stdout).Encode(w.result)
 }
 
+// workerSpec prepares what the cell needs and says what is to be done.
+func (l *lab) workerSpec(ctx context.Context, c cell, p pace) (workerSpec, error) {
+	spec := workerSpec{Kind: c.Kind, Block: c.Size, Direct: c.Direct, Cold: c.Cold, Goroutines: c.Conns,
+		Warm: p.warm, Measure: p.measure}
+	var err error
+	switch c.Kind {
+	case kindRead, kindSeqRead, kindCopy:
+		err = l.dataFile(ctx, p.fileSize)
+		spec.File, spec.Size = l.data, l.size
+		if c.Kind != kindRead {
+			spec.Size = min(l.size, c.Bytes)
+		}
+		if c.Kind == kindCopy && err == nil {
+			err = l.room(2 * spec.Size)
+		}
+	case kindSeqWrite:
+		spec.Size = min(c.Bytes, p.fileSize)
+		spec.File, err = l.scratchFile(ctx, spec.Size)
+	case kindAppend:
+		spec.File = l.path("log")
+		err = l.room(mostAppended)
+	case kindTree, kindStat:
+		spec.Dir, err = l.smallTree(ctx, min(treeFiles, int(p.fileSize/readSize)))
+	}
+	return spec, err
+}
+
+// mostAppended is more than what is appended in a second or two.
+const mostAppended = 512 * mib
+
+// room looks whether the disk has so much room, and as much again, which
+// others may need.
+func (l *lab) room(size int64) error {
+	var fs unix.Statfs_t
+	if err := unix.Statfs(l.dir, &fs); err != nil {
+		return os.NewSyscallError("statfs", err)
+	}
+	if free := int64(fs.Bavail) * fs.Bsize; free < 2*size {
+		return fmt.Errorf("%d MiB are free in %s, and %d are wanted; -dir chooses another place", free/mib, l.dir, 2*size/mib)
+	}
+	return nil
+}
+
+// scratchFile makes the file that is written over: its blocks are there, so
+// that the file system need not look for any.
+func (l *lab) scratchFile(ctx context.Context, size int64) (string, error) {
+	path := l.path("scratch")
+	if info, err := os.Stat(path); err == nil && info.Size() == size {
+		return path, nil
+	}
+	return path, l.writeBlocks(ctx, path, size)
+}
+
 // dataFile makes the file that is read, once. Each word of it says where it
 // is.
-func (l *lab) dataFile(ctx context.Context, size int64) (err error) {
+func (l *lab) dataFile(ctx context.Context, size int64) error {
 	if l.data != "" && l.size == size {
 		return nil
 	}
 	path := l.path("data")
+	if err := l.writeBlocks(ctx, path, size); err != nil {
+		return err
+	}
+	l.data, l.size = path, size
+	return nil
+}
+
+// writeBlocks writes a file whose words say where they are.
+func (l *lab) writeBlocks(ctx context.Context, path string, size int64) (err error) {
+	if err := l.room(size); err != nil {
+		return err
+	}
 	f, err := os.Create(path)
 	if err != nil {
 		return err
@@ -133,10 +206,5 @@ func (l *lab) dataFile(ctx context.Context, size int64) (err error) {
 			return err
 		}
 	}
-	if err := f.Sync(); err != nil {
-		return err
-	}
-	l.data, l.size = path, size
-	runtime.GC()
-	return nil
+	return f.Sync()
 }

@@ -189,6 +189,55 @@ func direct(t *testing.T, rt *proactor.Runtime, name string) *file.File {
 	return f
 }
 
+// Reads and writes with O_DIRECT complete later, and the kernel does not move
+// the position then: each read the same block, and each write went over the one
+// before.
+func TestPositionOfDirectFiles(t *testing.T) {
+	forEach(t, func(t *testing.T, rt *proactor.Runtime) {
+		name := filepath.Join(t.TempDir(), "f")
+		want := pattern(64 << 10)
+		require.NoError(t, os.WriteFile(name, want, 0o600))
+		f := direct(t, rt, name)
+		buf := aligned(4096)
+		position := func() int64 {
+			at, err := f.Seek(0, io.SeekCurrent)
+			require.NoError(t, err)
+			return at
+		}
+		for off := 0; off < len(want); off += len(buf) {
+			n, err := f.Read(buf)
+			require.NoError(t, err)
+			require.Equal(t, want[off:off+n], buf[:n], "at %d", off)
+			require.EqualValues(t, off+n, position())
+		}
+		_, err := f.Read(buf)
+		require.Equal(t, io.EOF, err)
+		_, err = f.Seek(4096, io.SeekStart)
+		require.NoError(t, err)
+		for i := range 3 {
+			for j := range buf {
+				buf[j] = byte('a' + i)
+			}
+			_, err := f.Write(buf)
+			require.NoError(t, err)
+			copy(want[4096*(i+1):], buf)
+			require.EqualValues(t, 4096*(i+2), position())
+		}
+		got, err := os.ReadFile(name)
+		require.NoError(t, err)
+		require.Equal(t, want, got)
+
+		a, err := file.OpenConfig{Runtime: rt}.OpenFile(name, os.O_RDWR|os.O_APPEND|syscall.O_DIRECT, 0)
+		require.NoError(t, err)
+		defer a.Close()
+		_, err = a.Write(buf)
+		require.NoError(t, err)
+		at, err := a.Seek(0, io.SeekCurrent)
+		require.NoError(t, err)
+		require.EqualValues(t, len(want)+len(buf), at, "an append leaves the position at the end")
+	})
+}
+
 // What waits for the disk goes through the ring, what is in the page cache
 // does not.
 func TestWhatTheRingDoes(t *testing.T) {

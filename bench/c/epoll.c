@@ -2,7 +2,10 @@
  * answer written at once. Ends when its standard input is closed. */
 #define _GNU_SOURCE
 #include "common.h"
+#include <fcntl.h>
 #include <sys/epoll.h>
+
+int serve_udp(size_t size); /* in udp_epoll.c */
 
 struct conn {
 	int fd;
@@ -14,6 +17,7 @@ struct conn {
 };
 
 static enum mode mode;
+static size_t request; /* once: bytes of one */
 static int ep;
 static unsigned char buf[CHUNK];
 
@@ -89,6 +93,13 @@ static int readable(struct conn *c)
 	switch (mode) {
 	case ECHO_BACK:
 		return n == 0 ? -1 : reply(c, buf, n);
+	case ONCE:
+		if (n == 0 || reply(c, buf, n))
+			return -1;
+		c->got += n;
+		return c->got < request ? 0 : -1;
+	case UDP:
+		break;
 	case SINK:
 		c->count += n;
 		if (n > 0)
@@ -108,6 +119,19 @@ static int readable(struct conn *c)
 	return -1;
 }
 
+static void accept_all(int lfd)
+{
+	struct epoll_event ev = { .events = EPOLLIN };
+	int fd;
+
+	while ((fd = accept4(lfd, NULL, NULL, SOCK_CLOEXEC)) >= 0) {
+		struct conn *c = calloc(1, sizeof(*c));
+		c->fd = fd;
+		ev.data.ptr = c;
+		epoll_ctl(ep, EPOLL_CTL_ADD, fd, &ev);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	struct epoll_event evs[256];
@@ -115,9 +139,13 @@ int main(int argc, char **argv)
 	if (argc < 2)
 		return 2;
 	mode = parse_mode(argv[1]);
+	request = argc > 2 ? atoi(argv[2]) : 0;
+	if (mode == UDP)
+		return serve_udp(request);
 	make_pattern();
 	ep = epoll_create1(EPOLL_CLOEXEC);
 	int lfd = listen_loopback("epoll");
+	fcntl(lfd, F_SETFL, O_NONBLOCK);
 	struct conn in = { .fd = 0 }, l = { .fd = lfd };
 	struct epoll_event ev = { .events = EPOLLIN, .data.ptr = &in };
 	epoll_ctl(ep, EPOLL_CTL_ADD, 0, &ev);
@@ -130,14 +158,7 @@ int main(int argc, char **argv)
 			if (c == &in)
 				return 0;
 			if (c == &l) {
-				int fd = accept4(lfd, NULL, NULL, SOCK_CLOEXEC);
-				if (fd < 0)
-					continue;
-				c = calloc(1, sizeof(*c));
-				c->fd = fd;
-				ev.events = EPOLLIN;
-				ev.data.ptr = c;
-				epoll_ctl(ep, EPOLL_CTL_ADD, fd, &ev);
+				accept_all(lfd);
 				continue;
 			}
 			int r = c->rest ? writable(c) : readable(c);

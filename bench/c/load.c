@@ -6,64 +6,23 @@
  * around what is measured and waits for a line of input after each; then a
  * line with the result. It ends with its standard input. */
 #define _GNU_SOURCE
-#include "common.h"
+#include "load.h"
 #include <pthread.h>
 #include <stdarg.h>
-#include <stdbool.h>
-#include <sys/epoll.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
-#include <sys/uio.h>
-#include <time.h>
 
-#define STAMP 8		 /* bytes that say which message of which connection it is */
-#define SPREAD 4096	 /* the bodies of messages begin at so many places */
-#define BATCH 128	 /* connections opened at a time: fits into every backlog */
-#define EVENTS 512
-#define SUB_BITS 7	 /* a histogram's buckets are 1/128 of their value wide */
-#define BUCKETS ((64 - SUB_BITS) << SUB_BITS)
-#define SPIN_NS 50000	 /* sleeping for less is not worth while */
-
-static struct {
-	char kind[16];
-	struct sockaddr_in addr;
-	long conns, size, threads, spin;
-	int64_t warm, measure, bytes, give_up; /* nanoseconds, and bytes of a stream */
-	double rate;			       /* messages a second of an open loop, 0 for a closed one */
-} spec;
-
-struct client {
-	int fd;
-	uint32_t id, seq;
-	uint32_t sent, got;
-	bool busy, out; /* an answer is awaited; room to send is awaited */
-	int64_t intended, next;
-};
-
-struct worker {
-	int ep, id;
-	long n;
-	struct client *conns;
-	unsigned char *out, *in;
-	struct epoll_event events[EVENTS];
-	int64_t begin, end;
-	int64_t step;	/* open loop: between two messages of this worker */
-	int64_t due;	/* how many have been due */
-	bool counting;
-	int64_t ops, work, unsent;
-	int64_t max;
-	uint64_t hist[BUCKETS];
-};
-
-static unsigned char *block;
+struct spec spec;
+unsigned char *block;
+static const struct protocol *protocol = &tcp;
 static struct worker *workers;
 static pthread_barrier_t barrier;
 static pthread_mutex_t printing = PTHREAD_MUTEX_INITIALIZER;
 static int64_t started; /* of what is measured, set between two barriers */
 static double seconds;
 
-static int64_t now_ns(void)
+int64_t now_ns(void)
 {
 	struct timespec ts;
 	clock_gettime(CLOCK_MONOTONIC, &ts);
@@ -71,7 +30,7 @@ static int64_t now_ns(void)
 }
 
 /* fail prints the result of a run that went wrong and ends the process. */
-static void fail(bool wrong, const char *format, ...)
+void fail(bool wrong, const char *format, ...)
 {
 	char text[300];
 	va_list args;
@@ -113,19 +72,9 @@ static void record(struct worker *w, int64_t ns)
 		w->max = ns;
 }
 
-static uint64_t stamp(const struct client *c)
+void want(struct worker *w, struct client *c, bool out)
 {
-	return (uint64_t)c->id << 32 | c->seq;
-}
-
-static const unsigned char *body(const struct client *c)
-{
-	return block + ((c->id * 31 + c->seq * 7) & (SPREAD - 1));
-}
-
-static void want(struct worker *w, struct client *c, bool out)
-{
-	struct epoll_event ev = { .events = EPOLLIN | (out ? EPOLLOUT : 0), .data.ptr = c };
+	struct epoll_event ev = { .events = protocol->events | (out ? EPOLLOUT : 0), .data.ptr = c };
 
 	if (c->out == out)
 		return;
@@ -134,84 +83,13 @@ static void want(struct worker *w, struct client *c, bool out)
 		fail(false, "epoll_ctl: %s", strerror(errno));
 }
 
-/* push sends the message under way, or as much as there is room for. */
-static void push(struct worker *w, struct client *c)
-{
-	uint64_t s = stamp(c);
-
-	while (c->sent < spec.size) {
-		ssize_t n;
-		if (spec.size <= 2048) {
-			memcpy(w->out, &s, STAMP);
-			memcpy(w->out + STAMP, body(c), spec.size - STAMP);
-			n = send(c->fd, w->out + c->sent, spec.size - c->sent, MSG_DONTWAIT | MSG_NOSIGNAL);
-		} else {
-			size_t head = c->sent < STAMP ? STAMP - c->sent : 0;
-			size_t at = c->sent + head - STAMP; /* in the body */
-			struct iovec iov[2] = { { (char *)&s + STAMP - head, head },
-						{ (void *)(body(c) + at), spec.size - STAMP - at } };
-			struct msghdr m = { .msg_iov = iov, .msg_iovlen = 2 };
-			n = sendmsg(c->fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL);
-		}
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0 && errno == EAGAIN) {
-			want(w, c, true);
-			return;
-		}
-		if (n < 0)
-			fail(false, "send: %s", strerror(errno));
-		c->sent += n;
-	}
-	want(w, c, false);
-}
-
 static void start(struct worker *w, struct client *c, int64_t intended)
 {
 	c->seq++;
 	c->busy = true;
 	c->sent = c->got = 0;
 	c->intended = intended;
-	push(w, c);
-}
-
-/* check compares what has come back with what was sent, as far as it goes. */
-static void check(struct client *c, const unsigned char *p, size_t n)
-{
-	uint64_t s = stamp(c);
-
-	if (!c->busy)
-		fail(true, "%zu bytes that nobody has sent", n);
-	if (c->got < STAMP) {
-		size_t k = STAMP - c->got < n ? STAMP - c->got : n;
-		if (memcmp(p, (char *)&s + c->got, k))
-			fail(true, "wrong data in message %u of connection %u", c->seq, c->id);
-		c->got += k;
-		p += k;
-		n -= k;
-	}
-	if (memcmp(p, body(c) + c->got - STAMP, n))
-		fail(true, "wrong data in message %u of connection %u", c->seq, c->id);
-	c->got += n;
-}
-
-/* receive takes what has arrived; true if that completes the message. */
-static bool receive(struct worker *w, struct client *c)
-{
-	size_t room = c->busy ? spec.size - c->got : 1;
-	ssize_t n = recv(c->fd, w->in, room, MSG_DONTWAIT);
-
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
-		return false;
-	if (n < 0)
-		fail(false, "recv: %s", strerror(errno));
-	if (n == 0)
-		fail(false, "the server has closed connection %u", c->id);
-	check(c, w->in, n);
-	if (c->got < spec.size)
-		return false;
-	c->busy = false;
-	return true;
+	protocol->push(w, c);
 }
 
 static bool event(struct worker *w, struct epoll_event *ev)
@@ -219,8 +97,8 @@ static bool event(struct worker *w, struct epoll_event *ev)
 	struct client *c = ev->data.ptr;
 
 	if (c->out && ev->events & EPOLLOUT)
-		push(w, c);
-	return ev->events & ~EPOLLOUT ? receive(w, c) : false;
+		protocol->push(w, c);
+	return ev->events & ~EPOLLOUT ? protocol->receive(w, c, ev->events) : false;
 }
 
 /* wait_events looks, and then waits for at most ns. */
@@ -244,6 +122,35 @@ static void done_with(struct worker *w, struct client *c, int64_t now)
 	record(w, now - c->intended);
 }
 
+/* expire gives up messages that must be lost by now, starts the next in their
+ * place if there is to be one, and returns how many they are. */
+static long expire(struct worker *w, int64_t now, bool again)
+{
+	long n = 0;
+
+	if (!protocol->lossy || now < w->look)
+		return 0;
+	w->look = now + LOST_NS / 8;
+	for (long i = 0; i < w->n; i++) {
+		struct client *c = &w->conns[i];
+		if (!c->busy || now - c->intended < LOST_NS)
+			continue;
+		c->busy = false;
+		c->given_up++;
+		w->lost++;
+		n++;
+		if (again)
+			start(w, c, now);
+	}
+	return n;
+}
+
+/* patience is how long to wait for events at most. */
+static int64_t patience(int64_t ns)
+{
+	return protocol->lossy && ns > LOST_NS / 8 ? LOST_NS / 8 : ns;
+}
+
 /* settle waits for the answers to what is under way. */
 static void settle(struct worker *w)
 {
@@ -253,7 +160,7 @@ static void settle(struct worker *w)
 	for (long i = 0; i < w->n; i++)
 		left += w->conns[i].busy;
 	while (left > 0) {
-		int n = wait_events(w, 1000000000);
+		int n = wait_events(w, patience(1000000000));
 		int64_t now = now_ns();
 		for (int i = 0; i < n; i++) {
 			if (event(w, &w->events[i])) {
@@ -261,6 +168,7 @@ static void settle(struct worker *w)
 				left--;
 			}
 		}
+		left -= expire(w, now, false);
 		if (n > 0)
 			last = now;
 		else if (now - last > spec.give_up)
@@ -313,7 +221,7 @@ static void loop(struct worker *w)
 			if (until < wait)
 				wait = until < SPIN_NS && spec.spin ? 0 : until;
 		}
-		int n = wait_events(w, wait);
+		int n = wait_events(w, patience(wait));
 		if (n > 0)
 			last = now;
 		else if (now - last > spec.give_up)
@@ -332,23 +240,8 @@ static void loop(struct worker *w)
 			else if (c->next <= now)
 				start_due(w, c);
 		}
+		expire(w, now, true);
 	}
-}
-
-static int dial(void)
-{
-	struct linger reset = { .l_onoff = 1 }; /* a port in TIME_WAIT is one less for the next round */
-	int one = 1, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	if (fd < 0)
-		fail(false, "socket: %s", strerror(errno));
-	while (connect(fd, (struct sockaddr *)&spec.addr, sizeof(spec.addr)))
-		if (errno != EINTR)
-			fail(false, "connect: %s", strerror(errno));
-	if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)) ||
-	    setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset)))
-		fail(false, "setsockopt: %s", strerror(errno));
-	return fd;
 }
 
 /* connect_all opens the connections and exchanges a message over each, so that
@@ -357,22 +250,24 @@ static void connect_all(struct worker *w)
 {
 	w->ep = epoll_create1(EPOLL_CLOEXEC);
 	w->out = malloc(spec.size);
-	w->in = malloc(spec.size);
+	w->in = malloc(spec.size + 1);
 	w->conns = calloc(w->n, sizeof(*w->conns));
 	if (w->ep < 0 || !w->out || !w->in || !w->conns)
 		fail(false, "epoll or memory: %s", strerror(errno));
 	for (long i = 0; i < w->n; i++) {
 		struct client *c = &w->conns[i];
-		struct epoll_event ev = { .events = EPOLLIN, .data.ptr = c };
+		struct epoll_event ev = { .events = protocol->events, .data.ptr = c };
 		c->id = i * spec.threads + w->id;
-		c->fd = dial();
+		c->fd = protocol->open();
 		if (epoll_ctl(w->ep, EPOLL_CTL_ADD, c->fd, &ev))
 			fail(false, "epoll_ctl: %s", strerror(errno));
-		start(w, c, 0);
+		start(w, c, now_ns());
 		if (i % BATCH == BATCH - 1)
 			settle(w);
 	}
 	settle(w);
+	if (w->lost)
+		fail(false, "no answer to the first message of %lld sockets", (long long)w->lost);
 }
 
 /* together has all threads wait for the first, which does something alone. */
@@ -418,6 +313,7 @@ static void *echo(void *arg)
 	w->begin = started;
 	w->end = started + spec.measure;
 	w->counting = true;
+	w->lost = w->late = 0;
 	loop(w);
 	for (long i = 0; spec.rate > 0 && i < w->n; i++)
 		for (int64_t at = w->conns[i].next; at < w->end; at += w->step * w->n)
@@ -538,12 +434,15 @@ static void print_result(void)
 		sum.ops += w->ops;
 		sum.work += w->work;
 		sum.unsent += w->unsent;
+		sum.lost += w->lost;
+		sum.late += w->late;
 		sum.max = w->max > sum.max ? w->max : sum.max;
 		for (int i = 0; i < BUCKETS; i++)
 			sum.hist[i] += w->hist[i];
 	}
-	printf("{\"event\":\"result\",\"ops\":%lld,\"work\":%lld,\"unsent\":%lld,\"seconds\":%.9f,\"cpu\":%.9f,\"max\":%lld,\"buckets\":[",
-	       (long long)sum.ops, (long long)sum.work, (long long)sum.unsent, seconds, cpu_used, (long long)sum.max);
+	printf("{\"event\":\"result\",\"ops\":%lld,\"work\":%lld,\"unsent\":%lld,\"lost\":%lld,\"late\":%lld,\"seconds\":%.9f,\"cpu\":%.9f,\"max\":%lld,\"buckets\":[",
+	       (long long)sum.ops, (long long)sum.work, (long long)sum.unsent, (long long)sum.lost,
+	       (long long)sum.late, seconds, cpu_used, (long long)sum.max);
 	for (int i = 0; i < BUCKETS; i++) {
 		if (!sum.hist[i])
 			continue;
@@ -630,7 +529,13 @@ int main(int argc, char **argv)
 		x = x * 1664525 + 1013904223;
 		block[i] = x >> 24;
 	}
-	if (!strcmp(spec.kind, "echo") || !strcmp(spec.kind, "open"))
+	if (!strcmp(spec.kind, "udp"))
+		protocol = &udp;
+	else if (!strcmp(spec.kind, "churn"))
+		protocol = &churn;
+	else if (!strcmp(spec.kind, "http"))
+		protocol = &http;
+	if (!strcmp(spec.kind, "echo") || !strcmp(spec.kind, "open") || protocol != &tcp)
 		on_threads(echo);
 	else if (!strcmp(spec.kind, "idle"))
 		on_threads(idle);

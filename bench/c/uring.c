@@ -9,7 +9,9 @@
 #include <poll.h>
 #include <sys/mman.h>
 
-enum { ACCEPT, RECV, SEND, STDIN };
+void serve_udp(struct io_uring *ring, size_t size); /* in udp_uring.c */
+
+enum { ACCEPT, RECV, SEND, CLOSE, STDIN };
 
 struct conn {
 	int fd;
@@ -57,10 +59,14 @@ static void arm_accept(int fd)
 static void arm_recv(struct conn *c)
 {
 	struct io_uring_sqe *sqe = entry();
-	io_uring_prep_recv_multishot(sqe, c->fd, NULL, 0, 0);
+	if (mode == ONCE)
+		io_uring_prep_recv(sqe, c->fd, NULL, bufsize, 0);
+	else
+		io_uring_prep_recv_multishot(sqe, c->fd, NULL, 0, 0);
 	sqe->flags |= IOSQE_BUFFER_SELECT;
 	sqe->buf_group = 0;
-	sqe->ioprio |= IORING_RECVSEND_POLL_FIRST;
+	if (mode != ONCE) /* there the request may be on its way already */
+		sqe->ioprio |= IORING_RECVSEND_POLL_FIRST;
 	tag(sqe, RECV, c->fd);
 	c->receiving = 1;
 }
@@ -84,7 +90,7 @@ static void send_next(struct conn *c)
 {
 	if (c->sending || c->dead)
 		return;
-	if (mode == ECHO_BACK && c->first >= 0) {
+	if ((mode == ECHO_BACK || mode == ONCE) && c->first >= 0) {
 		c->len = length[c->first];
 		start_send(c, mem + (size_t)c->first * bufsize + c->off, c->len - c->off);
 	} else if (mode == SOURCE && c->got == 8 && c->count > 0) {
@@ -115,8 +121,11 @@ static void maybe_close(struct conn *c)
 	if (!c->dead && c->first >= 0)
 		return;
 	drop_queue(c);
-	close(c->fd);
 	c->open = 0;
+	struct io_uring_sqe *sqe = entry();
+	io_uring_prep_close(sqe, c->fd);
+	sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
+	tag(sqe, CLOSE, c->fd);
 }
 
 static void accepted(int fd)
@@ -140,7 +149,8 @@ static void received(struct conn *c, int res, unsigned flags)
 	if (res > 0) {
 		int bid = flags >> IORING_CQE_BUFFER_SHIFT;
 		unsigned char *p = mem + (size_t)bid * bufsize;
-		if (mode == ECHO_BACK && !c->dead) {
+		if ((mode == ECHO_BACK || mode == ONCE) && !c->dead) {
+			c->got += res;
 			length[bid] = res;
 			next[bid] = -1;
 			if (c->first < 0)
@@ -160,7 +170,7 @@ static void received(struct conn *c, int res, unsigned flags)
 				send_next(c);
 			}
 		}
-		if (!c->receiving && !c->dead)
+		if (!c->receiving && !c->dead && (mode != ONCE || c->got < bufsize))
 			arm_recv(c);
 		else
 			maybe_close(c);
@@ -195,7 +205,7 @@ static void sent(struct conn *c, int res)
 	c->off += res;
 	if (c->off >= c->len) {
 		c->off = 0;
-		if (mode == ECHO_BACK) {
+		if (mode == ECHO_BACK || mode == ONCE) {
 			int bid = c->first;
 			c->first = next[bid];
 			give_back(bid);
@@ -249,6 +259,10 @@ int main(int argc, char **argv)
 	nbufs = atoi(argv[3]);
 	make_pattern();
 	setup();
+	if (mode == UDP) {
+		serve_udp(&ring, bufsize);
+		return 0;
+	}
 	snprintf(backend, sizeof(backend), "liburing, SINGLE_ISSUER|DEFER_TASKRUN, multishot, %u buffers of %u bytes", nbufs, bufsize);
 	int lfd = listen_loopback(backend);
 	arm_accept(lfd);
@@ -276,6 +290,8 @@ int main(int argc, char **argv)
 				break;
 			case SEND:
 				sent(&conns[fd], cqe->res);
+				break;
+			case CLOSE:
 				break;
 			case STDIN:
 				return 0;

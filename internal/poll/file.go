@@ -27,6 +27,7 @@ type File struct {
 	FD
 	owner         any // who has the FD has this, too
 	reads, writes direction
+	append        bool // opened with O_APPEND: writes go to the end
 }
 
 // direction is what is known about a file's reads or writes.
@@ -41,6 +42,7 @@ type direction struct {
 func NewFile(rt *proactor.Runtime, sysfd, flag int, owner any) *File {
 	f := &File{FD: FD{sysfd: sysfd, driver: rt.Pick()}, owner: owner}
 	f.reads.waits, f.writes.waits = sys.Waits(flag)
+	f.append = flag&syscall.O_APPEND != 0
 	return f
 }
 
@@ -95,14 +97,16 @@ func (f *File) read(b []byte, off int64) (int, error) {
 	if n, done, err := f.inline(&f.reads, sys.PreadNow, sys.Pread, b, off); done {
 		return n, err
 	}
-	c, err := f.once(func(r *request) {
-		r.Buf, r.Waits = b, false
-		r.SQE.PrepRead(f.sysfd, b, uint64(off)) // -1 is uring.CurrentPosition
+	return f.positioned(off, func(off int64) (int, error) {
+		c, err := f.once(func(r *request) {
+			r.Buf, r.Waits = b, false
+			r.SQE.PrepRead(f.sysfd, b, uint64(off))
+		})
+		if err != nil {
+			return 0, err
+		}
+		return int(c.Res), nil
 	})
-	if err != nil {
-		return 0, err
-	}
-	return int(c.Res), nil
 }
 
 // inline reads or writes by a system call of the calling goroutine, if that
@@ -180,14 +184,16 @@ func (f *File) write(b []byte, off int64) (int, error) {
 	if n, done, err := f.inline(&f.writes, sys.PwriteNow, sys.Pwrite, b, off); done {
 		return n, err
 	}
-	c, err := f.once(func(r *request) {
-		r.Buf, r.Waits = b, false
-		r.SQE.PrepWrite(f.sysfd, b, uint64(off))
+	return f.positioned(off, func(off int64) (int, error) {
+		c, err := f.once(func(r *request) {
+			r.Buf, r.Waits = b, false
+			r.SQE.PrepWrite(f.sysfd, b, uint64(off))
+		})
+		if err != nil {
+			return 0, err
+		}
+		return int(c.Res), nil
 	})
-	if err != nil {
-		return 0, err
-	}
-	return int(c.Res), nil
 }
 
 // Alone runs f, which depends on the file's position or changes it, when no

@@ -57,6 +57,10 @@ const (
 	Echo   = "echo"   // sends back what it receives
 	Sink   = "sink"   // receives until the end, then sends the count as 8 bytes
 	Source = "source" // receives a count as 8 bytes, sends that many and closes
+	Once   = "once"   // sends back as many bytes as its buffer has room for, and closes
+	UDP    = "udp"    // sends datagrams back
+	HTTP   = "http"   // greets
+	HTTPS  = "https"  // greets over TLS
 )
 
 // Chunk is the unit in which streams are sent.
@@ -82,6 +86,8 @@ func Handler(mode string, bufSize int) (func(io.ReadWriter), error) {
 		return func(c io.ReadWriter) { echo(c, bufSize) }, nil
 	case Sink:
 		return sink, nil
+	case Once:
+		return func(c io.ReadWriter) { once(c, bufSize) }, nil
 	case Source:
 		pattern := Pattern()
 		return func(c io.ReadWriter) { source(c, pattern) }, nil
@@ -101,6 +107,21 @@ func echo(c io.ReadWriter, bufSize int) {
 		if err != nil {
 			return
 		}
+	}
+}
+
+// once takes as long for a request as its Reads do, and answers each part.
+func once(c io.ReadWriter, size int) {
+	buf := make([]byte, size)
+	for got := 0; got < size; {
+		n, err := c.Read(buf[got:])
+		if err != nil {
+			return
+		}
+		if _, err := c.Write(buf[got : got+n]); err != nil {
+			return
+		}
+		got += n
 	}
 }
 
