@@ -40,6 +40,8 @@ type FD struct {
 
 	rd, wr side
 
+	kind Kind // set before the first operation
+
 	// behind is there once data may be sent after Send has returned.
 	behind atomic.Pointer[behind]
 }
@@ -68,6 +70,11 @@ type side struct {
 	// Used by the holder of lock.
 	empty bool     // nothing is left to receive, as far as the last operation could tell
 	req   *request // made when the ring is first needed
+
+	// Of sockets of messages; see packet.go.
+	packet *sys.Packet // made with the first message
+	misses uint8       // how often in a row there was nothing at once, up to a bound
+	waits  uint8       // counts receives that had to wait, and overflows
 
 	deadline atomic.Pointer[deadline] // made when the first is set
 }
@@ -282,11 +289,12 @@ func (fd *FD) recvNow(b []byte) (int, error) {
 		fd.driver.NoteInline(errno != syscall.EAGAIN)
 		switch errno {
 		case 0:
-			s.empty = n < len(b)
+			s.empty = n < len(b) && !fd.kind.keepsMessages()
+			s.hit()
 			fd.end(s)
-			return eof(n)
+			return fd.eof(n)
 		case syscall.EAGAIN, syscall.EINTR:
-			s.empty = true
+			s.miss()
 		default:
 			fd.end(s)
 			return 0, errno
@@ -307,12 +315,16 @@ func (fd *FD) received(c driver.Completion, err error) (int, error) {
 		return 0, err
 	}
 	s.empty = c.Flags&uring.IORING_CQE_F_SOCK_NONEMPTY == 0
+	if fd.kind.keepsMessages() {
+		s.waited()
+	}
 	fd.end(s)
-	return eof(int(c.Res))
+	return fd.eof(int(c.Res))
 }
 
-func eof(n int) (int, error) {
-	if n == 0 {
+// eof makes a receive of nothing the end of the stream, if there is a stream.
+func (fd *FD) eof(n int) (int, error) {
+	if n == 0 && fd.kind != Datagrams {
 		return 0, io.EOF
 	}
 	return n, nil
@@ -327,6 +339,9 @@ func (fd *FD) Send(b []byte) (int, error) {
 		return 0, err
 	}
 	defer fd.end(s)
+	if fd.kind.keepsMessages() {
+		return fd.sendPacket(s, b, nil, nil)
+	}
 	if w := fd.behind.Load(); w != nil {
 		if taken, err := w.take(b); err != nil {
 			return 0, err
