@@ -37,6 +37,9 @@ func takeUDP(rt *proactor.Runtime, std *net.UDPConn, o packetOptions) (*UDPConn,
 		return nil, err
 	}
 	c.conn.fd.SetKind(poll.Datagrams)
+	if !o.shared {
+		c.conn.fd.AllowAhead()
+	}
 	if c.family, err = sys.Family(c.conn.fd.Sysfd()); err != nil {
 		_ = c.conn.fd.Close()
 		return nil, err
@@ -222,6 +225,7 @@ func (c *UDPConn) File() (*os.File, error) {
 	if c.std != nil {
 		return c.std.File()
 	}
+	c.conn.fd.StopAhead()
 	return c.conn.File()
 }
 
@@ -235,5 +239,6 @@ func (c *UDPConn) SyscallConn() (syscall.RawConn, error) {
 	if c.std != nil {
 		return c.std.SyscallConn()
 	}
+	c.conn.fd.StopAhead()
 	return c.conn.SyscallConn()
 }

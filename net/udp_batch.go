@@ -86,12 +86,16 @@ func countBuffers(ms []UDPMessage) (n int) {
 
 // recvBatch receives into b, with or without a ring.
 func (c *UDPConn) recvBatch(b *sys.Batch, flags int) (n int, err error) {
-	if c.std == nil {
-		if n, err = c.conn.fd.RecvBatch(b, flags); err != nil {
-			err = c.conn.opError("read", "recvmmsg", err)
-		}
-		return n, err
+	if c.std != nil {
+		return c.recvBatchStd(b, flags)
 	}
+	if n, err = c.conn.fd.RecvBatch(b, flags); err != nil {
+		err = c.conn.opError("read", "recvmmsg", err)
+	}
+	return n, err
+}
+
+func (c *UDPConn) recvBatchStd(b *sys.Batch, flags int) (n int, err error) {
 	var errno syscall.Errno
 	err = c.raw(syscall.RawConn.Read, "read", func(fd uintptr) bool {
 		n, errno = b.RecvNow(int(fd), flags)
@@ -201,6 +205,10 @@ func (c *UDPConn) sendBatch(b *sys.Batch, flags int) (sent int, err error) {
 	if c.std == nil {
 		return c.conn.fd.SendBatch(b, flags)
 	}
+	return c.sendBatchStd(b, flags)
+}
+
+func (c *UDPConn) sendBatchStd(b *sys.Batch, flags int) (sent int, err error) {
 	var errno syscall.Errno
 	err = c.raw(syscall.RawConn.Write, "write", func(fd uintptr) bool {
 		for sent < b.Len() {
@@ -292,6 +300,9 @@ func (segmentError) Is(err error) bool { return err == errors.ErrUnsupported }
 func (c *UDPConn) SetReceiveOffload(on bool) error {
 	if !c.ok() {
 		return syscall.EINVAL
+	}
+	if c.std == nil {
+		c.conn.fd.StopAhead() // it would not keep the size of segments
 	}
 	err := c.control(func(fd int) error { return sys.SetUDPGRO(fd, on) })
 	if err == nil {

@@ -14,16 +14,20 @@ func (fd *FD) RecvBatch(b *sys.Batch, flags int) (int, error) {
 		return 0, err
 	}
 	defer fd.end(s)
+	m := fd.message()
+	if m.aheads != nil && m.aheads.Len() > 0 {
+		return b.TakeAhead(m.aheads), nil
+	}
 	var wait patience
 	for waited := false; ; waited = true {
 		if !s.empty {
 			n, errno := b.RecvNow(fd.sysfd, flags)
 			if waited && errno == 0 {
 				fd.driver.NoteInline(true)
-				s.waited()
+				m.waited(s)
 				return n, nil
 			}
-			if done, err := fd.tried(s, errno); done {
+			if done, err := fd.tried(m, errno); done {
 				return max(n, 0), err
 			}
 		}

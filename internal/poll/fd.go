@@ -40,7 +40,8 @@ type FD struct {
 
 	rd, wr side
 
-	kind Kind // set before the first operation
+	// messages is there if the socket keeps messages, or has sent or received one.
+	messages atomic.Pointer[messages]
 
 	// behind is there once data may be sent after Send has returned.
 	behind atomic.Pointer[behind]
@@ -70,11 +71,6 @@ type side struct {
 	// Used by the holder of lock.
 	empty bool     // nothing is left to receive, as far as the last operation could tell
 	req   *request // made when the ring is first needed
-
-	// Of sockets of messages; see packet.go.
-	packet *sys.Packet // made with the first message
-	misses uint8       // how often in a row there was nothing at once, up to a bound
-	waits  uint8       // counts receives that had to wait, and overflows
 
 	deadline atomic.Pointer[deadline] // made when the first is set
 }
@@ -284,17 +280,23 @@ func (fd *FD) recvNow(b []byte) (int, error) {
 		fd.end(s)
 		return 0, nil
 	}
+	m := fd.messages.Load()
+	if m.kindOf() != Stream {
+		if n, done, err := fd.recvMessageNow(m, b); done {
+			fd.end(s)
+			return n, err
+		}
+	}
 	if !s.empty {
 		n, errno := sys.RecvNow(fd.sysfd, b)
 		fd.driver.NoteInline(errno != syscall.EAGAIN)
 		switch errno {
 		case 0:
-			s.empty = n < len(b) && !fd.kind.keepsMessages()
-			s.hit()
+			s.empty = n < len(b)
 			fd.end(s)
 			return fd.eof(n)
 		case syscall.EAGAIN, syscall.EINTR:
-			s.miss()
+			s.empty = true
 		default:
 			fd.end(s)
 			return 0, errno
@@ -315,8 +317,8 @@ func (fd *FD) received(c driver.Completion, err error) (int, error) {
 		return 0, err
 	}
 	s.empty = c.Flags&uring.IORING_CQE_F_SOCK_NONEMPTY == 0
-	if fd.kind.keepsMessages() {
-		s.waited()
+	if m := fd.messages.Load(); m.kindOf() != Stream {
+		m.waited(s)
 	}
 	fd.end(s)
 	return fd.eof(int(c.Res))
@@ -324,7 +326,7 @@ func (fd *FD) received(c driver.Completion, err error) (int, error) {
 
 // eof makes a receive of nothing the end of the stream, if there is a stream.
 func (fd *FD) eof(n int) (int, error) {
-	if n == 0 && fd.kind != Datagrams {
+	if n == 0 && fd.messages.Load().kindOf() != Datagrams {
 		return 0, io.EOF
 	}
 	return n, nil
@@ -339,7 +341,7 @@ func (fd *FD) Send(b []byte) (int, error) {
 		return 0, err
 	}
 	defer fd.end(s)
-	if fd.kind.keepsMessages() {
+	if fd.messages.Load().kindOf() != Stream {
 		return fd.sendPacket(s, b, nil, nil)
 	}
 	if w := fd.behind.Load(); w != nil {
@@ -456,6 +458,9 @@ func (fd *FD) Retire() error {
 	<-drained
 	fd.rd.stopTimer() // only now can nobody start it any more
 	fd.wr.stopTimer()
+	if m := fd.messages.Load(); m != nil {
+		m.calm()
+	}
 	return nil
 }
 

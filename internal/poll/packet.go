@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"syscall"
 
+	"go.uber.org/atomic"
+
 	"github.com/yamanote-go/yamanote/driver"
 	"github.com/yamanote-go/yamanote/internal/sys"
 )
@@ -19,14 +21,43 @@ const (
 	Datagrams             // messages, each by itself
 )
 
-func (k Kind) keepsMessages() bool { return k != Stream }
+// messages is what an FD needs for messages. Those that are of streams, and have
+// no use for it, are spared the memory.
+type messages struct {
+	kind  Kind        // set before the first operation
+	ahead atomic.Bool // receives may read ahead; see ahead.go
+
+	sends sys.Packet // used by the holder of the lock for sending
+
+	// Used by the holder of the lock for receiving.
+	recvs  sys.Packet
+	aheads *sys.Ahead // what has been read ahead, nil if nothing
+	hits   uint8      // how often in a row there was something at once, up to a bound
+	misses uint8      // how often in a row there was nothing at once, up to a bound
+	waits  uint8      // counts receives that had to wait, and overflows
+}
 
 // SetKind says what the socket transfers, before the first operation; it is a
 // Stream otherwise.
-func (fd *FD) SetKind(k Kind) { fd.kind = k }
+func (fd *FD) SetKind(k Kind) { fd.messages.Store(&messages{kind: k}) }
 
-// Kind returns what the socket transfers.
-func (fd *FD) Kind() Kind { return fd.kind }
+// kindOf returns the kind of a socket; without messages, it is a Stream.
+func (m *messages) kindOf() Kind {
+	if m == nil {
+		return Stream
+	}
+	return m.kind
+}
+
+// message returns what a stream needs for messages as well, making it if need
+// be.
+func (fd *FD) message() *messages {
+	if m := fd.messages.Load(); m != nil {
+		return m
+	}
+	fd.messages.CompareAndSwap(nil, new(messages)) // pairs with the Loads: one wins
+	return fd.messages.Load()
+}
 
 // Received is a message that has been received.
 type Received struct {
@@ -44,26 +75,67 @@ const (
 )
 
 // hit notes that a receive need not have waited.
-func (s *side) hit() { s.misses = 0 }
+func (m *messages) hit() {
+	m.misses = 0
+	m.hits = min(m.hits+1, busyAfter)
+}
 
 // miss notes that a receive has to wait.
-func (s *side) miss() {
+func (m *messages) miss(s *side) {
+	m.calm()
 	s.empty = true
-	s.misses = min(s.misses+1, maxMisses)
+	m.misses = min(m.misses+1, maxMisses)
 }
 
 // waited decides, after a receive that has waited, whether the next tries first.
-func (s *side) waited() {
-	s.waits++
-	s.empty = s.misses == maxMisses && s.waits%tryAgain != 0
+func (m *messages) waited(s *side) {
+	m.waits++
+	s.empty = m.misses == maxMisses && m.waits%tryAgain != 0
+}
+
+// tried judges a receive that did not wait: whether it is done, and how.
+func (fd *FD) tried(m *messages, errno syscall.Errno) (done bool, err error) {
+	fd.driver.NoteInline(errno != syscall.EAGAIN)
+	switch errno {
+	case 0:
+		m.hit()
+		return true, nil
+	case syscall.EAGAIN, syscall.EINTR:
+		m.miss(&fd.rd)
+		return false, nil
+	}
+	return true, errno
+}
+
+// recvMessageNow does Recv of a socket that keeps messages if that need not wait,
+// and reports whether it is done. The caller has the direction's lock.
+func (fd *FD) recvMessageNow(m *messages, b []byte) (n int, done bool, err error) {
+	if r, ok := m.taken(b, nil); ok {
+		return r.N, true, nil
+	}
+	var errno syscall.Errno
+	switch {
+	case m.readsAhead():
+		var r Received
+		r, errno = m.readAhead(fd.sysfd, b)
+		n = r.N
+	case !fd.rd.empty:
+		n, errno = sys.RecvNow(fd.sysfd, b)
+	default:
+		return 0, false, nil
+	}
+	if done, err = fd.tried(m, errno); done && err == nil {
+		n, err = fd.eof(n)
+	}
+	return n, done, err
 }
 
 // RecvFrom receives a message into b, and tells who has sent it. What does not
 // fit is lost, except on a stream.
 func (fd *FD) RecvFrom(b []byte) (Received, error) {
-	m, err := fd.recvFromNow(b)
-	if m.N != mustWait {
-		return m, err
+	r, err := fd.recvFromNow(b)
+	if r.N != mustWait {
+		return r, err
 	}
 	c, err := fd.runRecvMsg(0)
 	return fd.receivedPacket(c, err)
@@ -72,9 +144,9 @@ func (fd *FD) RecvFrom(b []byte) (Received, error) {
 // RecvMsg is RecvFrom with control data, which it puts into control, and with
 // the flags of recvmsg(2). Descriptors in the control data are the caller's.
 func (fd *FD) RecvMsg(b, control []byte, flags int) (Received, error) {
-	m, err := fd.recvMsgNow(b, control, flags)
-	if m.N != mustWait {
-		return m, err
+	r, err := fd.recvMsgNow(b, control, flags)
+	if r.N != mustWait {
+		return r, err
 	}
 	c, err := fd.runRecvMsg(flags)
 	return fd.receivedPacket(c, err)
@@ -94,7 +166,7 @@ func (fd *FD) runRecvMsg(flags int) (driver.Completion, error) {
 		if err := fd.ready(s, eventIn, &wait); err != nil {
 			return c, err
 		}
-		s.packet.PrepRecvMsg(&s.req.SQE, fd.sysfd, flags)
+		fd.message().recvs.PrepRecvMsg(&s.req.SQE, fd.sysfd, flags)
 	}
 }
 
@@ -106,22 +178,36 @@ func (fd *FD) recvFromNow(b []byte) (Received, error) {
 	if err := fd.begin(s); err != nil {
 		return Received{}, err
 	}
-	p := s.message()
-	if !s.empty {
-		n, errno := p.RecvFromNow(fd.sysfd, b)
-		if done, err := fd.tried(s, errno); done {
-			m := Received{}
-			if err == nil {
-				m.N, err = fd.eof(n)
-				m.name(p.Name())
-			}
-			fd.end(s)
-			return m, err
-		}
+	m := fd.message()
+	if r, done, err := fd.recvFromDone(m, b); done {
+		fd.end(s)
+		return r, err
 	}
-	p.SetBuffers(b, nil, true)
-	fd.prepRecvMsg(s, b, 0)
+	m.recvs.SetBuffers(b, nil, true)
+	fd.prepRecvMsg(m, b, 0)
 	return Received{N: mustWait}, nil
+}
+
+// recvFromDone does the work of recvFromNow, and reports whether that is all.
+func (fd *FD) recvFromDone(m *messages, b []byte) (r Received, done bool, err error) {
+	if r, ok := m.taken(b, nil); ok {
+		return r, true, nil
+	}
+	var errno syscall.Errno
+	switch {
+	case m.readsAhead():
+		r, errno = m.readAhead(fd.sysfd, b)
+	case !fd.rd.empty:
+		r.N, errno = m.recvs.RecvFromNow(fd.sysfd, b)
+		r.name(m.recvs.Name())
+	default:
+		return r, false, nil
+	}
+	if done, err = fd.tried(m, errno); err != nil || !done {
+		return Received{}, done, err
+	}
+	r.N, err = fd.eof(r.N)
+	return r, true, err
 }
 
 // recvMsgNow does RecvMsg if that need not wait; see recvNow.
@@ -132,82 +218,66 @@ func (fd *FD) recvMsgNow(b, control []byte, flags int) (Received, error) {
 	if err := fd.begin(s); err != nil {
 		return Received{}, err
 	}
-	p := s.message()
-	p.SetBuffers(b, control, fd.kind == Datagrams)
+	m := fd.message()
+	if r, ok := m.taken(b, control); ok {
+		fd.end(s)
+		return r, nil
+	}
+	p := &m.recvs
+	p.SetBuffers(b, control, m.kind == Datagrams)
 	if !s.empty {
 		n, errno := p.RecvMsgNow(fd.sysfd, flags)
-		if done, err := fd.tried(s, errno); done {
-			m := Received{}
+		if done, err := fd.tried(m, errno); done {
+			r := Received{}
 			if err == nil {
-				m, err = fd.message(p, n)
+				r, err = fd.receive(p, n)
 			}
 			p.Forget()
 			fd.end(s)
-			return m, err
+			return r, err
 		}
-		p.SetBuffers(b, control, fd.kind == Datagrams) // the kernel has written to it
+		p.SetBuffers(b, control, m.kind == Datagrams) // the kernel has written to it
 	}
-	fd.prepRecvMsg(s, b, flags)
+	fd.prepRecvMsg(m, b, flags)
 	return Received{N: mustWait}, nil
 }
 
-// message returns the message in p, of n bytes.
-func (fd *FD) message(p *sys.Packet, n int) (m Received, err error) {
-	m.Control, m.Flags = p.Received()
-	m.N, err = fd.eof(n)
-	m.name(p.Name())
-	return m, err
-}
-
-// message returns the direction's message.
-func (s *side) message() *sys.Packet {
-	if s.packet == nil {
-		s.packet = new(sys.Packet)
-	}
-	return s.packet
+// receive returns the message in p, of n bytes.
+func (fd *FD) receive(p *sys.Packet, n int) (r Received, err error) {
+	r.Control, r.Flags = p.Received()
+	r.N, err = fd.eof(n)
+	r.name(p.Name())
+	return r, err
 }
 
 // name sets the sender.
-func (m *Received) name(from *sys.Sockaddr) {
-	if m.From = from.Inet(); !m.From.IsValid() {
-		m.FromUnix = from.UnixName()
+func (r *Received) name(from *sys.Sockaddr) {
+	if r.From = from.Inet(); !r.From.IsValid() {
+		r.FromUnix = from.UnixName()
 	}
 }
 
-// tried judges a receive that did not wait: whether it is done, and how.
-func (fd *FD) tried(s *side, errno syscall.Errno) (done bool, err error) {
-	fd.driver.NoteInline(errno != syscall.EAGAIN)
-	switch errno {
-	case 0:
-		s.hit()
-		return true, nil
-	case syscall.EAGAIN, syscall.EINTR:
-		s.miss()
-		return false, nil
-	}
-	return true, errno
-}
-
-// prepRecvMsg prepares the direction's request for the message it has room for.
-func (fd *FD) prepRecvMsg(s *side, b []byte, flags int) {
-	r := s.request()
-	r.Buf, r.Keep = b, s.packet
-	s.packet.PrepRecvMsg(&r.SQE, fd.sysfd, flags)
+// prepRecvMsg prepares the direction's request for the message that m has room
+// for.
+func (fd *FD) prepRecvMsg(m *messages, b []byte, flags int) {
+	r := fd.rd.request()
+	r.Buf, r.Keep = b, &m.recvs
+	m.recvs.PrepRecvMsg(&r.SQE, fd.sysfd, flags)
 }
 
 // receivedPacket ends a receive that has waited.
 //
 //go:noinline
-func (fd *FD) receivedPacket(c driver.Completion, err error) (m Received, _ error) {
-	s := &fd.rd
+func (fd *FD) receivedPacket(c driver.Completion, err error) (r Received, _ error) {
+	s, m := &fd.rd, fd.message()
 	if err == nil {
-		s.waited()
-		m, err = fd.message(s.packet, int(c.Res))
+		m.waited(s)
+		r, err = fd.receive(&m.recvs, int(c.Res))
 	}
 	s.req.Keep = nil
-	s.packet.Forget()
+	m.recvs.Forget()
 	fd.end(s)
-	return m, err
+	return r, err
 }
 
 // SendTo sends b as a message to an address, nil on a connected socket. It is
@@ -239,8 +309,9 @@ func (fd *FD) sendPacket(s *side, b, control []byte, to *sys.Sockaddr) (n int, e
 	if len(control) == 0 {
 		n, errno = sys.SendToNow(fd.sysfd, b, to)
 	} else {
-		p := s.message()
-		p.SetBuffers(b, control, fd.kind == Datagrams)
+		m := fd.message()
+		p := &m.sends
+		p.SetBuffers(b, control, m.kind == Datagrams)
 		p.SetTo(to)
 		n, errno = p.SendMsgNow(fd.sysfd)
 		p.Forget()
@@ -257,14 +328,15 @@ func (fd *FD) sendPacket(s *side, b, control []byte, to *sys.Sockaddr) (n int, e
 
 // sendLater sends a message when there is room.
 func (fd *FD) sendLater(s *side, b, control []byte, to *sys.Sockaddr) (int, error) {
-	p, r := s.message(), s.request()
+	m, r := fd.message(), s.request()
+	p := &m.sends
 	defer func() {
 		p.Forget()
 		r.Keep = nil
 	}()
 	var wait patience
 	for {
-		p.SetBuffers(b, control, fd.kind == Datagrams)
+		p.SetBuffers(b, control, m.kind == Datagrams)
 		p.SetTo(to)
 		r.Buf, r.Keep = b, p
 		p.PrepSendMsg(&r.SQE, fd.sysfd)

@@ -46,6 +46,18 @@ func (b *Batch) Received(int) (n, control, flags, segment int, from netip.AddrPo
 	return 0, 0, 0, 0, netip.AddrPort{}
 }
 
+func NewAhead() *Ahead                                    { return new(Ahead) }
+func (a *Ahead) Free()                                    {}
+func (a *Ahead) Len() int                                 { return 0 }
+func (a *Ahead) RecvNow(int, []byte) (int, syscall.Errno) { return -1, syscall.EAGAIN }
+func (a *Ahead) From() *Sockaddr                          { return nil }
+func (b *Batch) TakeAhead(*Ahead) int                     { return 0 }
+
+func (a *Ahead) Take(_, _ []byte) (n, controln, flags int) { return 0, 0, 0 }
+
+// Ahead receives several datagrams by one system call.
+type Ahead struct{}
+
 // Batch is a number of messages.
 type Batch struct{}
 
