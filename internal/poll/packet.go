@@ -1,7 +1,6 @@
 package poll
 
 import (
-	"errors"
 	"net/netip"
 	"syscall"
 
@@ -124,10 +123,11 @@ func (fd *FD) recvMessageNow(m *messages, b []byte) (n int, done bool, err error
 	default:
 		return 0, false, nil
 	}
-	if done, err = fd.tried(m, errno); done && err == nil {
-		n, err = fd.eof(n)
+	if done, err = fd.tried(m, errno); err != nil || !done {
+		return 0, done, err
 	}
-	return n, done, err
+	n, err = fd.eof(n)
+	return n, true, err
 }
 
 // RecvFrom receives a message into b, and tells who has sent it. What does not
@@ -304,18 +304,8 @@ func (fd *FD) SendMsg(b, control []byte, to *sys.Sockaddr) (int, error) {
 }
 
 // sendPacket does the work of SendMsg.
-func (fd *FD) sendPacket(s *side, b, control []byte, to *sys.Sockaddr) (n int, err error) {
-	var errno syscall.Errno
-	if len(control) == 0 {
-		n, errno = sys.SendToNow(fd.sysfd, b, to)
-	} else {
-		m := fd.message()
-		p := &m.sends
-		p.SetBuffers(b, control, m.kind == Datagrams)
-		p.SetTo(to)
-		n, errno = p.SendMsgNow(fd.sysfd)
-		p.Forget()
-	}
+func (fd *FD) sendPacket(s *side, b, control []byte, to *sys.Sockaddr) (int, error) {
+	n, errno := fd.sendNow(b, control, to)
 	fd.driver.NoteInline(errno == 0)
 	switch errno {
 	case 0:
@@ -326,31 +316,38 @@ func (fd *FD) sendPacket(s *side, b, control []byte, to *sys.Sockaddr) (n int, e
 	return 0, errno
 }
 
-// sendLater sends a message when there is room.
+// sendLater sends a message when there is room. It waits for that and then tries
+// again, instead of leaving the message to the ring: a Unix socket of datagrams
+// takes the data before it finds its peer's queue full, and the kernel, when it
+// tries again by itself, goes on behind them and sends an empty message (seen on
+// Linux 6.18). Nor does such a socket, unless it is connected, say when its peer
+// has room, so that it is asked again after pauses; see patience.
 func (fd *FD) sendLater(s *side, b, control []byte, to *sys.Sockaddr) (int, error) {
-	m, r := fd.message(), s.request()
-	p := &m.sends
-	defer func() {
-		p.Forget()
-		r.Keep = nil
-	}()
 	var wait patience
 	for {
-		p.SetBuffers(b, control, m.kind == Datagrams)
-		p.SetTo(to)
-		r.Buf, r.Keep = b, p
-		p.PrepSendMsg(&r.SQE, fd.sysfd)
-		c, err := fd.run(s, r)
-		if err == nil {
-			return int(c.Res), nil
-		}
-		if !errors.Is(err, syscall.EAGAIN) {
-			return 0, err
-		}
-		// The descriptor is non-blocking, which matters once the kernel has given
-		// the message to a thread.
 		if err := fd.ready(s, eventOut, &wait); err != nil {
 			return 0, err
 		}
+		n, errno := fd.sendNow(b, control, to)
+		switch errno {
+		case 0:
+			return n, nil
+		case syscall.EAGAIN, syscall.EINTR:
+		default:
+			return 0, errno
+		}
 	}
+}
+
+// sendNow sends a message without waiting.
+func (fd *FD) sendNow(b, control []byte, to *sys.Sockaddr) (int, syscall.Errno) {
+	if len(control) == 0 {
+		return sys.SendToNow(fd.sysfd, b, to)
+	}
+	m := fd.message()
+	p := &m.sends
+	defer p.Forget()
+	p.SetBuffers(b, control, m.kind == Datagrams)
+	p.SetTo(to)
+	return p.SendMsgNow(fd.sysfd)
 }

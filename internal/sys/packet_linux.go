@@ -129,11 +129,6 @@ func (p *Packet) SendMsgNow(fd int) (int, syscall.Errno) {
 	return int(n), errno
 }
 
-// PrepSendMsg prepares to send the message.
-func (p *Packet) PrepSendMsg(sqe *uring.SQE, fd int) {
-	sqe.PrepSendmsg(fd, unsafe.Pointer(&p.hdr), unix.MSG_NOSIGNAL, 0)
-}
-
 // SetInet sets an Internet address for a socket of the given family, like SetIP;
 // its zone, too, is found without allocating.
 func (s *Sockaddr) SetInet(family int, a netip.AddrPort) bool {

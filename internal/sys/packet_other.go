@@ -24,7 +24,6 @@ func (p *Packet) PrepRecvMsg(*uring.SQE, int, int)             {}
 func (p *Packet) Received() (control, flags int)               { return 0, 0 }
 func (p *Packet) SetTo(*Sockaddr)                              {}
 func (p *Packet) SendMsgNow(int) (int, syscall.Errno)          { return -1, syscall.EAGAIN }
-func (p *Packet) PrepSendMsg(*uring.SQE, int)                  {}
 func SendToNow(int, []byte, *Sockaddr) (int, syscall.Errno)    { return -1, syscall.EAGAIN }
 func (s *Sockaddr) SetInet(int, netip.AddrPort) bool           { return false }
 func (s *Sockaddr) Inet() netip.AddrPort                       { return netip.AddrPort{} }
