@@ -231,7 +231,10 @@ func (c *UDPConn) File() (*os.File, error) {
 
 // SyscallConn returns access to the socket's descriptor, which the first call
 // makes non-blocking. Its methods are those of a stream connection's, see
-// TCPConn.
+// TCPConn. From the first call on, the socket does not read ahead; up to 15
+// datagrams that it has read by then are returned by the connection's own
+// methods. So call it before the first receive, as the packages ipv4 and ipv6
+// are used.
 func (c *UDPConn) SyscallConn() (syscall.RawConn, error) {
 	if !c.ok() {
 		return nil, syscall.EINVAL

@@ -1,10 +1,12 @@
 package net_test
 
 import (
+	"encoding/binary"
 	"errors"
 	stdnet "net"
 	"net/netip"
 	"os"
+	"strconv"
 	"syscall"
 	"testing"
 	"time"
@@ -122,6 +124,20 @@ func TestUDPSegments(t *testing.T) {
 			require.Equal(t, all[i*1000:min(len(all), (i+1)*1000)], buf[:n])
 		}
 
+		// Control data of all lengths stay what they are in front of the size.
+		for _, cm := range [][]byte{tosMessage(0x20), append(tosMessage(0x20), ttlMessage(9)...), tosMessage(0x20)[:20]} {
+			ms[0].OOB = cm
+			_, err = a.WriteBatch(ms, 0)
+			require.NoError(t, err, "%d bytes", len(cm))
+			require.Equal(t, len(cm), ms[0].NN)
+			for i := range 21 {
+				n, err := receiveDatagram(b, i, buf)
+				require.NoError(t, err)
+				require.Equal(t, all[i*1000:min(len(all), (i+1)*1000)], buf[:n])
+			}
+		}
+		ms[0].OOB = nil
+
 		require.NoError(t, b.SetReceiveOffload(true))
 		_, err = a.WriteBatch(ms, 0)
 		require.NoError(t, err)
@@ -147,6 +163,24 @@ func TestUDPSegments(t *testing.T) {
 		_, err = a.WriteBatch([]net.UDPMessage{{Buffers: [][]byte{all}, Addr: addrPortOf(b), Segment: 1}}, 0)
 		require.ErrorIs(t, err, syscall.EINVAL, "too many segments")
 	})
+}
+
+// tosMessage and ttlMessage are control data of a sender.
+func tosMessage(tos uint32) []byte { return ipMessage(syscall.IP_TOS, tos) }
+func ttlMessage(ttl uint32) []byte { return ipMessage(syscall.IP_TTL, ttl) }
+
+func ipMessage(typ, value uint32) []byte {
+	b := make([]byte, syscall.CmsgSpace(4))
+	if strconv.IntSize == 64 {
+		binary.NativeEndian.PutUint64(b, uint64(syscall.CmsgLen(4)))
+	} else {
+		binary.NativeEndian.PutUint32(b, uint32(syscall.CmsgLen(4)))
+	}
+	at := syscall.CmsgLen(0)
+	binary.NativeEndian.PutUint32(b[at-8:], syscall.IPPROTO_IP)
+	binary.NativeEndian.PutUint32(b[at-4:], typ)
+	binary.NativeEndian.PutUint32(b[at:], value)
+	return b
 }
 
 // Control data go both ways with a batch and with a single message.

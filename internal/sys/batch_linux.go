@@ -127,8 +127,9 @@ func (b *Batch) segmented(i int, control []byte, segment int) []byte {
 	if len(control) == 0 {
 		return c
 	}
-	// The sum of lengths is aligned if the first is.
-	padded := (len(control) + unix.CmsgSpace(0) - 1) / unix.CmsgSpace(0) * unix.CmsgSpace(0)
+	// The kernel expects the next message at a multiple of its long.
+	const word = int(unsafe.Sizeof(uintptr(0)))
+	padded := (len(control) + word - 1) / word * word
 	all := make([]byte, padded, padded+len(c))
 	copy(all, control)
 	return append(all, c...)
