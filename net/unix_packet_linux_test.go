@@ -166,8 +166,9 @@ func TestUnixgramRights(t *testing.T) {
 func TestUnixRightsDoNotLeak(t *testing.T) {
 	inTurn(t, func(t *testing.T, rt *proactor.Runtime) {
 		a, b := unixPair(t, rt, "unix")
-		_, w, err := os.Pipe()
+		r, w, err := os.Pipe()
 		require.NoError(t, err)
+		defer r.Close()
 		defer w.Close()
 		fd := int(w.Fd())
 		buf, oob := make([]byte, 1), make([]byte, 1000)
@@ -203,7 +204,8 @@ func TestUnixRightsDoNotLeak(t *testing.T) {
 			}
 			closeRights(t, oob[:oobn])
 		}
-		require.Len(t, testkit.Fds(t), before)
+		// Fewer there can be, when something of another test becomes garbage.
+		require.LessOrEqual(t, len(testkit.Fds(t)), before)
 	})
 }
 
