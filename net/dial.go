@@ -169,15 +169,10 @@ func (d *Dialer) dialStd(ctx context.Context, network, address string) (Conn, er
 	if err != nil {
 		return nil, err
 	}
-	switch c := c.(type) {
-	case *net.TCPConn:
+	if c, ok := c.(*net.TCPConn); ok {
 		return &TCPConn{conn{std: c}}, nil
-	case *net.UnixConn:
-		if network == "unix" {
-			return &UnixConn{conn{std: c}}, nil
-		}
 	}
-	return c, nil
+	return takeDialed(d.runtime(), c, network, d.LocalAddr)
 }
 
 // dialUnix connects to a Unix stream socket by its name.
@@ -222,7 +217,9 @@ func (d *Dialer) connectUnix(ctx context.Context, rt *proactor.Runtime, local, r
 	if err != nil {
 		return nil, dialErr(err)
 	}
-	return newUnixConn(fd, "unix", peer), nil
+	c := newUnixConn(fd, "unix", peer)
+	c.connected = true
+	return c, nil
 }
 
 // control shows a new socket to the user's function, if there is one.

@@ -46,10 +46,18 @@ func (d *Dialer) dialTCPAddr(ctx context.Context, network string, laddr, raddr *
 }
 
 // DialUDP connects a UDP socket to an address, with the options of the dialer
-// other than LocalAddr; the zero AddrPort as laddr means any. At present the
-// connection is the standard library's.
-func (d *Dialer) DialUDP(ctx context.Context, network string, laddr, raddr netip.AddrPort) (*net.UDPConn, error) {
-	return d.std().DialUDP(ctx, network, laddr, raddr)
+// other than LocalAddr; the zero AddrPort as laddr means any.
+func (d *Dialer) DialUDP(ctx context.Context, network string, laddr, raddr netip.AddrPort) (*UDPConn, error) {
+	std, err := d.std().DialUDP(ctx, network, laddr, raddr)
+	if err != nil {
+		return nil, err
+	}
+	c, err := takeUDP(d.runtime(), std, packetOptions{network: network, connected: true})
+	if err != nil {
+		_ = std.Close()
+		return nil, &net.OpError{Op: "dial", Net: network, Source: std.LocalAddr(), Addr: std.RemoteAddr(), Err: err}
+	}
+	return c, nil
 }
 
 // DialIP connects an IP socket to an address, with the options of the dialer other
@@ -59,7 +67,7 @@ func (d *Dialer) DialIP(ctx context.Context, network string, laddr, raddr netip.
 	return d.std().DialIP(ctx, network, laddr, raddr)
 }
 
-// DialUnix connects to a Unix stream socket, with the options of the dialer other
+// DialUnix connects to a Unix socket, with the options of the dialer other
 // than LocalAddr; a nil laddr means none. The network is "unix".
 func (d *Dialer) DialUnix(ctx context.Context, network string, laddr, raddr *UnixAddr) (*UnixConn, error) {
 	if ctx == nil {
@@ -68,16 +76,18 @@ func (d *Dialer) DialUnix(ctx context.Context, network string, laddr, raddr *Uni
 	fail := func(err error) (*UnixConn, error) {
 		return nil, &net.OpError{Op: "dial", Net: network, Source: unixAddr(laddr), Addr: unixAddr(raddr), Err: err}
 	}
-	if network != "unix" {
-		return fail(net.UnknownNetworkError(network))
-	}
 	rt := d.runtime()
-	if !rt.HasRing() {
-		c, err := d.std().DialUnix(ctx, network, laddr, raddr)
+	if network != "unix" || !rt.HasRing() {
+		std, err := d.std().DialUnix(ctx, network, laddr, raddr)
 		if err != nil {
 			return nil, err
 		}
-		return &UnixConn{conn{std: c}}, nil
+		c, err := takeUnix(rt, std, packetOptions{network: network, connected: raddr != nil && raddr.Name != ""})
+		if err != nil {
+			_ = std.Close()
+			return fail(err)
+		}
+		return c, nil
 	}
 	ctx, cancel := d.bound(ctx)
 	defer cancel()

@@ -11,8 +11,8 @@
 //	...
 //	err = http.Serve(l, handler)
 //
-// At present stream sockets run on the ring: TCP over IPv4 and IPv6, and Unix
-// streams. Other networks are handed to the standard library.
+// TCP, UDP and Unix sockets of all kinds run on the ring. IPConn is the standard
+// library's.
 package net
 
 //go:generate go run ../internal/parity -root ..

@@ -120,11 +120,6 @@ func FileConn(f *os.File) (Conn, error) { return new(Dialer).FileConn(f) }
 // ListenConfig.FileListener.
 func FileListener(f *os.File) (Listener, error) { return new(ListenConfig).FileListener(f) }
 
-// FilePacketConn returns a packet connection with a duplicate of the descriptor
-// of f, which stays the caller's to close. At present that is the standard
-// library's.
-func FilePacketConn(f *os.File) (PacketConn, error) { return net.FilePacketConn(f) }
-
 // FileConn is the function FileConn on d.Runtime; of the other fields, only
 // WriteBehind matters. The descriptor of f becomes non-blocking, and a TCP
 // connection gets the options that the standard library gives it: no delay, and
@@ -142,33 +137,24 @@ func (d *Dialer) FileConn(f *os.File) (Conn, error) {
 	return c, nil
 }
 
-// take makes a stream connection of the standard library ours; others stay what
-// they are.
+// take makes a connection of the standard library ours, of which others may have
+// the socket, too. An IPConn stays what it is.
 func (d *Dialer) take(std net.Conn) (Conn, error) {
 	tcp, isTCP := std.(*net.TCPConn)
-	unix, isUnix := std.(*net.UnixConn)
-	if !isTCP && (!isUnix || unix.LocalAddr().Network() != "unix") {
-		return std, nil
+	if !isTCP {
+		return takePackets(d.runtime(), std, packetOptions{behind: d.WriteBehind, shared: true})
 	}
 	rt := d.runtime()
-	c := conn{net: std.LocalAddr().Network(), laddr: std.LocalAddr(), raddr: std.RemoteAddr()}
-	switch {
-	case rt.HasRing():
-		sysfd, err := takeDescriptor(std.(syscall.Conn))
-		if err != nil {
-			return nil, err
-		}
-		_ = std.Close()
-		c.fd = newStream(rt, sysfd, d.WriteBehind || rt.WriteBehind())
-	case isTCP:
-		c = conn{std: tcp}
-	default:
-		c = conn{std: unix}
+	if !rt.HasRing() {
+		return &TCPConn{conn{std: tcp}}, nil
 	}
-	if isTCP {
-		return &TCPConn{c}, nil
+	sysfd, err := takeDescriptor(tcp)
+	if err != nil {
+		return nil, err
 	}
-	return &UnixConn{c}, nil
+	_ = tcp.Close()
+	return &TCPConn{conn{net: tcp.LocalAddr().Network(), laddr: tcp.LocalAddr(), raddr: tcp.RemoteAddr(),
+		fd: newStream(rt, sysfd, d.WriteBehind || rt.WriteBehind())}}, nil
 }
 
 // FileListener is the function FileListener with the options of lc, except for
@@ -189,10 +175,7 @@ func (lc *ListenConfig) FileListener(f *os.File) (Listener, error) {
 		}
 		return l, nil
 	case *net.UnixListener:
-		if std.Addr().Network() != "unix" {
-			return std, nil
-		}
-		l, err := lc.takeUnix(std, "unix", std.Addr().String(), true)
+		l, err := lc.takeUnix(std, std.Addr().Network(), std.Addr().String(), true)
 		if err != nil {
 			return nil, err
 		}

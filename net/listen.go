@@ -19,12 +19,6 @@ func Listen(network, address string) (Listener, error) {
 	return new(ListenConfig).Listen(context.Background(), network, address)
 }
 
-// ListenPacket announces on a packet-oriented network. At present that is the
-// standard library's.
-func ListenPacket(network, address string) (PacketConn, error) {
-	return net.ListenPacket(network, address)
-}
-
 // ListenConfig contains options for listening to an address. The zero value is
 // a good default.
 type ListenConfig struct {
@@ -77,9 +71,6 @@ func (lc *ListenConfig) Listen(ctx context.Context, network, address string) (Li
 		}
 		return l, nil
 	case *net.UnixListener:
-		if network != "unix" {
-			return std, nil
-		}
 		l, err := lc.takeUnix(std, network, address, false)
 		if err != nil {
 			return nil, err
@@ -124,7 +115,7 @@ func (lc *ListenConfig) takeUnix(std *net.UnixListener, network, address string,
 		ul.removeFile()
 		return nil, err
 	}
-	ul.behind = lc.WriteBehind || rt.WriteBehind()
+	ul.behind = network == "unix" && (lc.WriteBehind || rt.WriteBehind())
 	return ul, nil
 }
 

@@ -61,8 +61,6 @@ type (
 	TCPAddr = net.TCPAddr
 	// UDPAddr is [net.UDPAddr].
 	UDPAddr = net.UDPAddr
-	// UDPConn is [net.UDPConn].
-	UDPConn = net.UDPConn
 	// UnixAddr is [net.UnixAddr].
 	UnixAddr = net.UnixAddr
 	// UnknownNetworkError is [net.UnknownNetworkError].
@@ -130,11 +128,6 @@ func DialIP(network string, laddr, raddr *IPAddr) (*IPConn, error) {
 	return net.DialIP(network, laddr, raddr)
 }
 
-// DialUDP calls [net.DialUDP].
-func DialUDP(network string, laddr, raddr *UDPAddr) (*UDPConn, error) {
-	return net.DialUDP(network, laddr, raddr)
-}
-
 // IPv4 calls [net.IPv4].
 func IPv4(a, b, c, d byte) IP {
 	return net.IPv4(a, b, c, d)
@@ -173,16 +166,6 @@ func JoinHostPort(host, port string) string {
 // ListenIP calls [net.ListenIP].
 func ListenIP(network string, laddr *IPAddr) (*IPConn, error) {
 	return net.ListenIP(network, laddr)
-}
-
-// ListenMulticastUDP calls [net.ListenMulticastUDP].
-func ListenMulticastUDP(network string, ifi *Interface, gaddr *UDPAddr) (*UDPConn, error) {
-	return net.ListenMulticastUDP(network, ifi, gaddr)
-}
-
-// ListenUDP calls [net.ListenUDP].
-func ListenUDP(network string, laddr *UDPAddr) (*UDPConn, error) {
-	return net.ListenUDP(network, laddr)
 }
 
 // ParseCIDR calls [net.ParseCIDR].

@@ -10,12 +10,16 @@ import (
 	"github.com/yamanote-go/yamanote/internal/sys"
 )
 
-// UnixConn is a connection to a Unix stream socket.
-type UnixConn struct{ conn }
+// UnixConn is a connection to a Unix socket, or a Unix socket of datagrams: its
+// network is "unix", "unixpacket" or "unixgram".
+type UnixConn struct {
+	conn
+	connected bool // it was made for one peer: WriteTo is refused
+}
 
 // newUnixConn takes over a connected socket.
 func newUnixConn(fd *poll.FD, network string, peer *sys.Sockaddr) *UnixConn {
-	c := &UnixConn{conn{fd: fd, net: network, raddr: unixName(peer, network)}}
+	c := &UnixConn{conn: conn{fd: fd, net: network, raddr: unixName(peer, network)}}
 	var local sys.Sockaddr
 	if sys.Getsockname(fd.Sysfd(), &local) == nil {
 		c.laddr = unixName(&local, network)
@@ -33,7 +37,8 @@ func unixName(s *sys.Sockaddr, network string) *net.UnixAddr {
 	return a
 }
 
-// UnixListener is a listener on a Unix stream socket.
+// UnixListener is a listener on a Unix socket, of the network "unix" or
+// "unixpacket".
 type UnixListener struct {
 	listener
 
@@ -52,14 +57,17 @@ func (l *UnixListener) AcceptUnix() (*UnixConn, error) {
 		if err != nil {
 			return nil, err
 		}
-		return &UnixConn{conn{std: c, from: l.tally}}, nil
+		return &UnixConn{conn: conn{std: c, from: l.tally}}, nil
 	}
 	fd, peer, err := l.accept()
 	if err != nil {
 		return nil, err
 	}
+	if l.net == "unixpacket" {
+		fd.SetKind(poll.Packets)
+	}
 	// Its own name is the listener's, always.
-	return &UnixConn{conn{fd: fd, net: l.net, laddr: l.addr, raddr: unixName(peer, l.net), from: l.tally}}, nil
+	return &UnixConn{conn: conn{fd: fd, net: l.net, laddr: l.addr, raddr: unixName(peer, l.net), from: l.tally}}, nil
 }
 
 // Accept implements the Listener Accept method.
@@ -108,9 +116,9 @@ func (l *UnixListener) SetUnlinkOnClose(unlink bool) {
 	l.unlink = unlink
 }
 
-// ListenUnix acts like Listen for the network "unix".
+// ListenUnix acts like Listen for the networks "unix" and "unixpacket".
 func ListenUnix(network string, laddr *UnixAddr) (*UnixListener, error) {
-	if network != "unix" {
+	if network != "unix" && network != "unixpacket" {
 		return nil, &net.OpError{Op: "listen", Net: network, Addr: unixAddr(laddr), Err: net.UnknownNetworkError(network)}
 	}
 	if laddr == nil {
@@ -123,19 +131,10 @@ func ListenUnix(network string, laddr *UnixAddr) (*UnixListener, error) {
 	return l.(*UnixListener), nil
 }
 
-// DialUnix acts like Dial for the network "unix".
+// DialUnix acts like Dial for Unix networks. On "unixgram", raddr may be nil: the
+// socket then receives, and sends by WriteTo.
 func DialUnix(network string, laddr, raddr *UnixAddr) (*UnixConn, error) {
 	return new(Dialer).DialUnix(context.Background(), network, laddr, raddr)
-}
-
-// ListenUnixgram acts like ListenPacket for the network "unixgram". At present
-// the connection is the standard library's behind our type.
-func ListenUnixgram(network string, laddr *UnixAddr) (*UnixConn, error) {
-	c, err := net.ListenUnixgram(network, laddr)
-	if err != nil {
-		return nil, err
-	}
-	return &UnixConn{conn{std: c}}, nil
 }
 
 func unixAddr(a *UnixAddr) net.Addr {

@@ -24,6 +24,7 @@ var allowed = []uring.Op{
 	uring.IORING_OP_CLOSE,
 	uring.IORING_OP_RECV,
 	uring.IORING_OP_SEND,
+	uring.IORING_OP_RECVMSG,
 	uring.IORING_OP_ACCEPT,
 	uring.IORING_OP_CONNECT,
 	uring.IORING_OP_SHUTDOWN,

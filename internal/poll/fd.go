@@ -40,6 +40,9 @@ type FD struct {
 
 	rd, wr side
 
+	// messages is there if the socket keeps messages, or has sent or received one.
+	messages atomic.Pointer[messages]
+
 	// behind is there once data may be sent after Send has returned.
 	behind atomic.Pointer[behind]
 }
@@ -277,6 +280,13 @@ func (fd *FD) recvNow(b []byte) (int, error) {
 		fd.end(s)
 		return 0, nil
 	}
+	m := fd.messages.Load()
+	if m.kindOf() != Stream {
+		if n, done, err := fd.recvMessageNow(m, b); done {
+			fd.end(s)
+			return n, err
+		}
+	}
 	if !s.empty {
 		n, errno := sys.RecvNow(fd.sysfd, b)
 		fd.driver.NoteInline(errno != syscall.EAGAIN)
@@ -284,7 +294,7 @@ func (fd *FD) recvNow(b []byte) (int, error) {
 		case 0:
 			s.empty = n < len(b)
 			fd.end(s)
-			return eof(n)
+			return fd.eof(n)
 		case syscall.EAGAIN, syscall.EINTR:
 			s.empty = true
 		default:
@@ -307,12 +317,16 @@ func (fd *FD) received(c driver.Completion, err error) (int, error) {
 		return 0, err
 	}
 	s.empty = c.Flags&uring.IORING_CQE_F_SOCK_NONEMPTY == 0
+	if m := fd.messages.Load(); m.kindOf() != Stream {
+		m.waited(s)
+	}
 	fd.end(s)
-	return eof(int(c.Res))
+	return fd.eof(int(c.Res))
 }
 
-func eof(n int) (int, error) {
-	if n == 0 {
+// eof makes a receive of nothing the end of the stream, if there is a stream.
+func (fd *FD) eof(n int) (int, error) {
+	if n == 0 && fd.messages.Load().kindOf() != Datagrams {
 		return 0, io.EOF
 	}
 	return n, nil
@@ -327,6 +341,9 @@ func (fd *FD) Send(b []byte) (int, error) {
 		return 0, err
 	}
 	defer fd.end(s)
+	if fd.messages.Load().kindOf() != Stream {
+		return fd.sendPacket(s, b, nil, nil)
+	}
 	if w := fd.behind.Load(); w != nil {
 		if taken, err := w.take(b); err != nil {
 			return 0, err
@@ -441,6 +458,9 @@ func (fd *FD) Retire() error {
 	<-drained
 	fd.rd.stopTimer() // only now can nobody start it any more
 	fd.wr.stopTimer()
+	if m := fd.messages.Load(); m != nil {
+		m.calm()
+	}
 	return nil
 }
 

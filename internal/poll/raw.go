@@ -60,6 +60,12 @@ func (fd *FD) own(s *side) error {
 	if err := sys.SetNonblocking(fd.sysfd); err != nil {
 		return err
 	}
+	return fd.sendUnsent(s)
+}
+
+// sendUnsent waits until nothing is unsent that was written before. The caller
+// has the direction's lock.
+func (fd *FD) sendUnsent(s *side) error {
 	w := fd.behind.Load()
 	if s != &fd.wr || w == nil {
 		return nil
