@@ -281,7 +281,7 @@ func (fd *FD) recvNow(b []byte) (int, error) {
 		return 0, nil
 	}
 	m := fd.messages.Load()
-	if m.kindOf() != Stream {
+	if m.kindOf() != Bytes {
 		if n, done, err := fd.recvMessageNow(m, b); done {
 			fd.end(s)
 			return n, err
@@ -317,7 +317,7 @@ func (fd *FD) received(c driver.Completion, err error) (int, error) {
 		return 0, err
 	}
 	s.empty = c.Flags&uring.IORING_CQE_F_SOCK_NONEMPTY == 0
-	if m := fd.messages.Load(); m.kindOf() != Stream {
+	if m := fd.messages.Load(); m.kindOf() != Bytes {
 		m.waited(s)
 	}
 	fd.end(s)
@@ -341,7 +341,7 @@ func (fd *FD) Send(b []byte) (int, error) {
 		return 0, err
 	}
 	defer fd.end(s)
-	if fd.messages.Load().kindOf() != Stream {
+	if fd.messages.Load().kindOf() != Bytes {
 		return fd.sendPacket(s, b, nil, nil)
 	}
 	if w := fd.behind.Load(); w != nil {

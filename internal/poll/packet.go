@@ -15,7 +15,7 @@ type Kind uint8
 
 // The kinds of sockets.
 const (
-	Stream    Kind = iota // bytes
+	Bytes     Kind = iota // a stream of them
 	Packets               // messages of a connection, which an empty one ends
 	Datagrams             // messages, each by itself
 )
@@ -36,14 +36,14 @@ type messages struct {
 	waits  uint8      // counts receives that had to wait, and overflows
 }
 
-// SetKind says what the socket transfers, before the first operation; it is a
-// Stream otherwise.
+// SetKind says what the socket transfers, before the first operation; it is
+// one of Bytes otherwise.
 func (fd *FD) SetKind(k Kind) { fd.messages.Store(&messages{kind: k}) }
 
-// kindOf returns the kind of a socket; without messages, it is a Stream.
+// kindOf returns the kind of a socket; without messages, it is one of Bytes.
 func (m *messages) kindOf() Kind {
 	if m == nil {
-		return Stream
+		return Bytes
 	}
 	return m.kind
 }
