@@ -140,9 +140,9 @@ func NewAppender(f *File, cfg AppendConfig) *Appender {
 		a.failure = fmt.Errorf("MaxBatch %d, MaxPending %d, Preallocate %d, Offset %d: want nothing negative: %w",
 			cfg.MaxBatch, cfg.MaxPending, cfg.Preallocate, cfg.Offset, os.ErrInvalid)
 	case cfg.Offset != 0 && !cfg.Overwrite:
-		a.failure = fmt.Errorf("Offset is %d, but Overwrite is false: %w", cfg.Offset, os.ErrInvalid)
+		a.failure = fmt.Errorf("option Offset is %d, but Overwrite is false: %w", cfg.Offset, os.ErrInvalid)
 	case cfg.Overwrite && f.append:
-		a.failure = fmt.Errorf("Overwrite of a file that was opened with O_APPEND: %w", os.ErrInvalid)
+		a.failure = fmt.Errorf("option Overwrite with a file that was opened with O_APPEND: %w", os.ErrInvalid)
 	}
 	return a
 }
