@@ -1,7 +1,11 @@
 package file
 
 import (
+	"errors"
+	"fmt"
+	"math"
 	"os"
+	"syscall"
 
 	"github.com/yamanote-go/yamanote/internal/sys"
 )
@@ -75,4 +79,144 @@ func (f *File) WriteAtSync(b []byte, off int64) (n int, err error) {
 	}
 	n, err = f.ring.WriteAtSync(b, off)
 	return n, f.pathError("write", err)
+}
+
+// Fallocate allocates storage for n bytes at offset off, so that writing there
+// does not fail for want of room, and extends the file to off+n bytes if it is
+// shorter. What is new reads as zeros, what was there is not changed. It needs
+// Linux and a file system that has it; otherwise the error matches
+// errors.ErrUnsupported.
+func (f *File) Fallocate(off, n int64) error { return f.allocate("fallocate", 0, off, n) }
+
+// Reserve is Fallocate without changing the size of the file.
+func (f *File) Reserve(off, n int64) error {
+	return f.allocate("reserve", sys.AllocKeepSize, off, n)
+}
+
+// PunchHole gives the storage of n bytes at offset off back to the file system.
+// They read as zeros, and the size of the file does not change. Only whole blocks
+// are given back; what is left of the others is overwritten with zeros. It needs
+// what Fallocate does.
+func (f *File) PunchHole(off, n int64) error {
+	return f.allocate("punch hole", sys.AllocPunch|sys.AllocKeepSize, off, n)
+}
+
+// ZeroRange makes n bytes at offset off zeros, and extends the file to off+n
+// bytes if it is shorter. Where the file system can, it allocates storage without
+// writing to it; otherwise ZeroRange writes zeros.
+func (f *File) ZeroRange(off, n int64) error {
+	err := f.allocate("zero range", sys.AllocZero, off, n)
+	if !errors.Is(err, errors.ErrUnsupported) {
+		return err
+	}
+	zeros := make([]byte, min(n, 256<<10))
+	for n > 0 {
+		m, err := f.WriteAt(zeros[:min(n, int64(len(zeros)))], off)
+		if err != nil {
+			return err
+		}
+		off, n = off+int64(m), n-int64(m)
+	}
+	return nil
+}
+
+// CollapseRange removes n bytes at offset off from the file: what follows moves to
+// off, and the file becomes shorter. Both have to be multiples of the file
+// system's block size, often 4096, and the range has to end before the end of the
+// file. It needs Linux and a file system that has it, as ext4 and XFS do;
+// otherwise the error matches errors.ErrUnsupported.
+func (f *File) CollapseRange(off, n int64) error {
+	return f.allocate("collapse range", sys.AllocCollapse, off, n)
+}
+
+// InsertRange inserts n bytes, which read as zeros, at offset off: what was there
+// moves behind them. It asks for what CollapseRange does.
+func (f *File) InsertRange(off, n int64) error {
+	return f.allocate("insert range", sys.AllocInsert, off, n)
+}
+
+func (f *File) allocate(op string, mode uint32, off, n int64) error {
+	if f == nil {
+		return os.ErrInvalid
+	}
+	if off < 0 || n <= 0 || off > math.MaxInt64-n {
+		return f.pathError(op, fmt.Errorf("%d bytes at offset %d: want at least one, and nothing negative: %w", n, off, os.ErrInvalid))
+	}
+	return f.control(op, func(sysfd int) error {
+		err := sys.Fallocate(sysfd, mode, off, n)
+		if err == error(syscall.EINVAL) && mode&(sys.AllocCollapse|sys.AllocInsert) != 0 {
+			block := int64(512)
+			if l, err := sys.Limits(sysfd); err == nil {
+				block = int64(l.BlockSize)
+			}
+			return fmt.Errorf("%d bytes at offset %d (both have to be multiples of the block size, which is %d or a part of that, and lie before the end of the file): %w",
+				n, off, block, err)
+		}
+		return err
+	})
+}
+
+// Advice says how a part of a file will be used.
+type Advice int
+
+// The advice that Advise takes.
+const (
+	AdviceNormal     Advice = 0 // nothing special
+	AdviceRandom     Advice = 1 // here and there: do not read ahead
+	AdviceSequential Advice = 2 // from lower to higher offsets: read ahead more
+	AdviceWillNeed   Advice = 3 // soon: begin to read it
+	AdviceDontNeed   Advice = 4 // not soon: forget what is in the page cache and on the disk
+	AdviceNoReuse    Advice = 5 // once only
+)
+
+// String returns the name of the advice.
+func (a Advice) String() string {
+	names := [...]string{"normal", "random", "sequential", "will need", "don't need", "no reuse"}
+	if a < 0 || int(a) >= len(names) {
+		return fmt.Sprintf("Advice(%d)", int(a))
+	}
+	return names[a]
+}
+
+// Advise announces how n bytes at offset off will be used, n 0 for all that
+// follows. It is a hint. AdviceDontNeed leaves in the page cache what has not
+// been written to the disk yet: Sync before. On systems other than Linux the
+// error matches errors.ErrUnsupported.
+func (f *File) Advise(off, n int64, advice Advice) error {
+	if f == nil {
+		return os.ErrInvalid
+	}
+	if off < 0 || n < 0 || advice < AdviceNormal || advice > AdviceNoReuse {
+		return f.pathError("advise", fmt.Errorf("%v for %d bytes at offset %d: %w", advice, n, off, os.ErrInvalid))
+	}
+	return f.control("advise", func(sysfd int) error { return sys.Fadvise(sysfd, off, n, int(advice)) })
+}
+
+// SyncRangeFlags says what SyncRange does; they can be combined.
+type SyncRangeFlags int
+
+// What SyncRange does, in this order.
+const (
+	SyncRangeWaitBefore SyncRangeFlags = 1 << iota // wait until what is being written has been
+	SyncRangeWrite                                 // begin to write what has to be
+	SyncRangeWaitAfter                             // wait until that has been written
+)
+
+// SyncRange starts or awaits writing n bytes at offset off to the disk, n 0 for
+// all that follows. It makes nothing durable, since it leaves out metadata and
+// the cache of the disk: it is there to spread writing evenly over time, so that
+// a Sync later has little left to do. On systems other than Linux the error
+// matches errors.ErrUnsupported.
+func (f *File) SyncRange(off, n int64, flags SyncRangeFlags) error {
+	if f == nil {
+		return os.ErrInvalid
+	}
+	const all = SyncRangeWaitBefore | SyncRangeWrite | SyncRangeWaitAfter
+	if off < 0 || n < 0 || flags&^all != 0 {
+		return f.pathError("sync range", fmt.Errorf("flags %#x for %d bytes at offset %d: %w", int(flags), n, off, os.ErrInvalid))
+	}
+	if f.ring != nil && flags&^SyncRangeWrite != 0 {
+		return f.pathError("sync range", f.ring.SyncRange(off, n, uint32(flags)))
+	}
+	return f.control("sync range", func(sysfd int) error { return sys.SyncRange(sysfd, off, n, int(flags)) })
 }

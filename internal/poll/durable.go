@@ -2,6 +2,7 @@ package poll
 
 import (
 	"context"
+	"math"
 	"sync"
 	"syscall"
 
@@ -25,6 +26,23 @@ func (f *File) syncData() error {
 	_, err := f.once(func(r *request) {
 		r.Waits = false
 		r.SQE.PrepFsync(f.sysfd, uring.IORING_FSYNC_DATASYNC)
+	})
+	return err
+}
+
+// SyncRange starts or awaits writing a part of the file, as the flags of
+// sync_file_range(2) say; n is 0 for all that follows off.
+func (f *File) SyncRange(off, n int64, flags uint32) error {
+	if err := f.incref(); err != nil {
+		return err
+	}
+	defer f.decref()
+	if n > math.MaxUint32 {
+		n = 0 // more than an entry can say: all of it, then
+	}
+	_, err := f.once(func(r *request) {
+		r.Waits = false
+		r.SQE.PrepSyncFileRange(f.sysfd, uint64(off), uint32(n), flags)
 	})
 	return err
 }

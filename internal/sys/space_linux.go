@@ -191,3 +191,20 @@ func Blocks(sys any) (int64, bool) {
 	}
 	return st.Blocks * 512, true
 }
+
+// TryLock takes the exclusive advisory lock of an open file, which ends with the
+// last descriptor of that, and reports whether nobody had it.
+func TryLock(fd int) (bool, error) {
+	err := again(func() error { return unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB) })
+	if err == unix.EWOULDBLOCK {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// Links returns how many names the open file has.
+func Links(fd int) (int, error) {
+	var st unix.Stat_t
+	err := again(func() error { return unix.Fstat(fd, &st) })
+	return int(st.Nlink), err
+}

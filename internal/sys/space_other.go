@@ -55,3 +55,6 @@ type FileLimits struct {
 	AtomicSegments           uint32
 	BlockSize                uint32
 }
+
+func TryLock(int) (bool, error) { return false, errors.ErrUnsupported }
+func Links(int) (int, error)    { return 0, errors.ErrUnsupported }
