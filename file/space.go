@@ -16,8 +16,13 @@ func (f *File) control(op string, do func(sysfd int) error) error {
 	if f == nil {
 		return os.ErrInvalid
 	}
+	return f.pathError(op, f.raw(do))
+}
+
+// raw is control without wrapping the error.
+func (f *File) raw(do func(sysfd int) error) error {
 	if f.ring != nil {
-		return f.pathError(op, f.ring.Control(do))
+		return f.ring.Control(do)
 	}
 	rc, err := f.std.SyscallConn()
 	if err != nil {
@@ -25,9 +30,9 @@ func (f *File) control(op string, do func(sysfd int) error) error {
 	}
 	var failed error
 	if rc.Control(func(sysfd uintptr) { failed = do(int(sysfd)) }) != nil {
-		failed = os.ErrClosed // all that it can fail with
+		return os.ErrClosed // all that it can fail with
 	}
-	return f.pathError(op, failed)
+	return failed
 }
 
 // SyncData commits the file's content to stable storage, and of its metadata
