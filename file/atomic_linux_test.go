@@ -9,6 +9,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -113,7 +114,7 @@ func TestAtomicReplaceRace(t *testing.T) {
 				select {
 				case <-stop:
 					return
-				default:
+				case <-time.After(100 * time.Microsecond): // leave the processor to the writers
 				}
 				got, err := os.ReadFile(name)
 				if err != nil || len(got) == 0 || !bytes.Equal(got, content(int(got[0]-'a'))) {
@@ -127,7 +128,7 @@ func TestAtomicReplaceRace(t *testing.T) {
 				select {
 				case <-stop:
 					return
-				default:
+				case <-time.After(100 * time.Microsecond): // leave the processor to the writers
 				}
 				// One that has just been created looks like a leftover, until it
 				// is locked; its owner makes another then.
