@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"syscall"
 	"testing"
@@ -222,6 +223,30 @@ func TestPositionOfDirectFiles(t *testing.T) {
 			require.NoError(t, err)
 			copy(want[4096*(i+1):], buf)
 			require.EqualValues(t, 4096*(i+2), position())
+		}
+		// Several buffers at once, and what is synced as well.
+		_, err = f.Seek(8192, io.SeekStart)
+		require.NoError(t, err)
+		two := [][]byte{aligned(4096), aligned(4096)}
+		for _, off := range []int{8192, 16384} {
+			n, err := f.Readv(two)
+			require.NoError(t, err)
+			require.EqualValues(t, 8192, n)
+			require.Equal(t, want[off:off+8192], slices.Concat(two...))
+			require.EqualValues(t, off+8192, position())
+		}
+		for i := range two {
+			copy(two[i], bytes.Repeat([]byte{byte('x' + i)}, 4096))
+		}
+		_, err = f.Writev(two)
+		require.NoError(t, err)
+		copy(want[24576:], slices.Concat(two...))
+		require.EqualValues(t, 32768, position())
+		for i := range 2 {
+			_, err = f.WriteSync(two[i])
+			require.NoError(t, err)
+			copy(want[32768+4096*i:], two[i])
+			require.EqualValues(t, 32768+4096*(i+1), position())
 		}
 		got, err := os.ReadFile(name)
 		require.NoError(t, err)

@@ -56,7 +56,7 @@ func (c OpenConfig) OpenFile(name string, flag int, perm FileMode) (*File, error
 		if err != nil {
 			return nil, err
 		}
-		return &File{std: std, config: c}, nil
+		return &File{std: std, config: c, append: flag&O_APPEND != 0}, nil
 	}
 	// The ring would hand most opens to a thread of the kernel, at several
 	// times the cost. Package os would try to register everything with Go's

@@ -26,6 +26,8 @@ func Wrap(inner driver.Ring, seed uint64, faults Faults) driver.Ring {
 type wrapped struct {
 	driver.Ring
 
+	fail func(op string, n uint32) syscall.Errno // see Around
+
 	mu      sync.Mutex // the sleeper and who borrows the loop come here at once
 	faults  Faults
 	rng     *rand.Rand
@@ -49,6 +51,7 @@ func (w *wrapped) Next() *uring.SQE {
 // meddle changes entries before the kernel sees them. Those of a chain are left
 // alone.
 func (w *wrapped) meddle() {
+	w.failSome()
 	for _, sqe := range w.filled {
 		if sqe.Flags&linkFlags != 0 {
 			break

@@ -57,11 +57,11 @@ func (fd *FD) once(prep func(*request)) (driver.Completion, error) {
 	for {
 		prep(r)
 		if err := fd.driver.Enqueue(context.Background(), &r.Op); err != nil {
-			r.Buf = nil
+			r.Buf, r.Keep = nil, nil
 			return driver.Completion{}, runtimeClosed(err)
 		}
 		c := r.await(fd.driver)
-		r.Buf = nil
+		r.Buf, r.Keep = nil, nil
 		switch errno := c.Err(); errno {
 		case nil:
 			return c, nil
