@@ -20,7 +20,7 @@ import (
 // much time.
 const (
 	testClients  = 16
-	testRequests = 16
+	testRequests = 8
 	testBytes    = 1 << 20
 	testMax      = 30 * time.Second
 )

@@ -27,7 +27,7 @@ func TestSelftest(t *testing.T) {
 			var out, errs bytes.Buffer
 			code := run(t.Context(), append(args, "-selftest"), &out, &errs)
 			require.Equal(t, kit.ExitOK, code, "%s%s", out.String(), errs.String())
-			require.Contains(t, out.String(), "self-test:      256 answers")
+			require.Contains(t, out.String(), "self-test:      128 answers")
 		})
 	}
 }
