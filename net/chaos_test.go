@@ -138,7 +138,7 @@ func TestChaosStreams(t *testing.T) {
 		for name, config := range map[string]chaos.Config{"rough": rough(seed), "hostile": hostile(seed)} {
 			t.Run(name, func(t *testing.T) {
 				l := listen(t, rt, network)
-				stop := echoServer(t, l, 5*time.Second)
+				stop := echoServer(t, l, time.Minute)
 				p := chaosTo(t, l.Addr(), config)
 				d := net.Dialer{Runtime: rt}
 				var clients []<-chan result
@@ -163,13 +163,13 @@ func TestChaosStreams(t *testing.T) {
 					require.NoError(t, r.err)
 					whole += r.n
 				}
+				require.NoError(t, p.Close()) // then all are counted
+				stop()
 				if name == "rough" {
 					require.Equal(t, n, whole, "%v", p)
 				} else {
-					require.Positive(t, p.Struck(chaos.HalfClose)+p.Struck(chaos.Cut)+p.Struck(chaos.Reset), "%v", p)
+					require.Less(t, p.Struck(chaos.Whole), n, "%v", p)
 				}
-				require.NoError(t, p.Close())
-				stop()
 			})
 		}
 	})
@@ -183,7 +183,7 @@ func TestChaosSplice(t *testing.T) {
 		for name, config := range map[string]func(uint64) chaos.Config{"rough": rough, "hostile": hostile} {
 			t.Run(name, func(t *testing.T) {
 				back := listen(t, rt, "tcp4")
-				stop := echoServer(t, back, 5*time.Second)
+				stop := echoServer(t, back, time.Minute)
 				behind := chaosTo(t, back.Addr(), config(seed))
 				l := listen(t, rt, "tcp4")
 				stopProxy := forward(t, rt, l, behind.Addr())
