@@ -1,7 +1,7 @@
-// Command proxy passes TCP connections on to another address. The kernel moves
-// the data from one connection to the other (splice), without bringing them
-// into the process: all that this takes is io.Copy between two connections of
-// this module's net.
+// Command proxy passes TCP connections on to another address. Where much
+// arrives, the kernel moves it from one connection to the other (splice), without
+// bringing it into the process: all that this takes is io.Copy between two
+// connections of this module's net.
 //
 //	go run ./examples/proxy -to 127.0.0.1:80
 //	go run ./examples/proxy -addr 127.0.0.1:7090 -to db.internal:5432 -max 500

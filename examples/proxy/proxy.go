@@ -71,7 +71,7 @@ func (p *proxy) handle(client net.Conn) {
 
 // pass copies one direction to its end and tells the receiver of the end.
 func pass(to, from net.Conn) (int64, error) {
-	n, err := io.Copy(to, from) // in the kernel
+	n, err := io.Copy(to, from) // by the kernel, if it is much
 	if err != nil {
 		return n, err
 	}
