@@ -337,9 +337,12 @@ func (s *site) ask(n int) error {
 		}
 		return fmt.Errorf("%w: %q instead of %q", errWrong, got, want)
 	}
-	_, got, err = s.get(context.Background(), "/stream?n="+strconv.Itoa(n), nil)
+	resp, got, err := s.get(context.Background(), "/stream?n="+strconv.Itoa(n), nil)
 	if err != nil {
 		return err
+	}
+	if resp.StatusCode != http.StatusOK {
+		return errors.New(resp.Status) // the network has cut the request, and the server says so
 	}
 	if len(got) == n && newPattern(40).check([]byte(got)) >= 0 {
 		return fmt.Errorf("%w: a stream", errWrong)
