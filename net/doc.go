@@ -2,10 +2,10 @@
 // names, the same errors, and sockets whose goroutines wait for a ring's
 // completion instead of readiness.
 //
-// Listen, Dial and the types of stream sockets are replaced; what a socket
-// needs to be configured or named is the standard library's own type under the
-// same name. Where the runtime has no ring (see package proactor), sockets are
-// the standard library's behind the same types.
+// Listen, Dial and the types of sockets are replaced; what a socket needs to be
+// configured or named is the standard library's own type under the same name.
+// Where the runtime has no ring (see package proactor), sockets are the standard
+// library's behind the same types.
 //
 //	l, err := net.Listen("tcp", "localhost:8080")
 //	...
