@@ -11,8 +11,11 @@
 //	...
 //	err = http.Serve(l, handler)
 //
-// TCP, UDP and Unix sockets of all kinds run on the ring. IPConn is the standard
-// library's.
+// TCP, UDP and Unix sockets of all kinds run on the ring; IPConn is the standard
+// library's. docs/differences.md lists what differs from its package net. What
+// this package has beyond it: Runtime and WriteBehind of ListenConfig and Dialer,
+// Stats and Drain of listeners, ReadLease of stream connections, and batches and
+// segmentation offloads of UDPConn.
 package net
 
 //go:generate go run ../internal/parity -root ..
