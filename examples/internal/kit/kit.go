@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -71,6 +72,15 @@ func (b *Backend) Flags(fs *flag.FlagSet, shards bool) {
 	if shards {
 		fs.IntVar(&b.cfg.Shards, "shards", 1, "number of rings, each with a driver")
 	}
+}
+
+// Args returns arguments that say the same to another process.
+func (b *Backend) Args() []string {
+	args := []string{"-backend", b.cfg.Mode.String()}
+	if b.cfg.Shards > 1 {
+		args = append(args, "-shards", strconv.Itoa(b.cfg.Shards))
+	}
+	return args
 }
 
 // Open starts the runtime that the flags describe. The error says what to do.

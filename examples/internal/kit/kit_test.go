@@ -37,6 +37,9 @@ func TestParse(t *testing.T) {
 			require.Equal(t, c.code, code)
 			require.Equal(t, c.done, done)
 			require.Equal(t, name == "help", stdout.Len() > 0)
+			if name == "all" {
+				require.Equal(t, c.args, b.Args())
+			}
 			require.Equal(t, code != ExitOK, stderr.Len() > 0)
 		})
 	}
