@@ -74,6 +74,9 @@ type counters struct {
 	// Written by producers.
 	wakes          atomic.Uint64
 	admissionWaits atomic.Uint64
+	zeroCopy       atomic.Uint64
+	zeroCopyCopied atomic.Uint64
+	zeroCopyOff    atomic.Uint64
 	striped        [sys.Stripes]stripedCounters
 
 	enters [whoKinds]sizes
@@ -158,3 +161,15 @@ func (d *Driver) NoteInline(done bool) {
 // NoteBehind counts a write that was queued for the ring and that its goroutine
 // did not wait for.
 func (d *Driver) NoteBehind() { d.stats.striped[sys.Stripe()].behind.Inc() }
+
+// NoteZeroCopy counts a send of packages above that was not to copy and whose
+// memory the kernel has given back, and whether it has copied after all.
+func (d *Driver) NoteZeroCopy(copied bool) {
+	d.stats.zeroCopy.Inc()
+	if copied {
+		d.stats.zeroCopyCopied.Inc()
+	}
+}
+
+// NoteZeroCopyOff counts a connection that goes on by copying.
+func (d *Driver) NoteZeroCopyOff() { d.stats.zeroCopyOff.Inc() }

@@ -375,7 +375,7 @@ func (l *loop) finish(op *Op, c Completion) {
 		}
 	}
 	l.d.stats.finished.Inc()
-	if c.Res < 0 {
+	if c.Res < 0 && c.Flags&uring.IORING_CQE_F_NOTIF == 0 { // whose result is bits
 		l.d.stats.noteError(c.Res)
 	}
 	// From here on the Op is its owner's, who may submit it again at once.

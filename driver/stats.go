@@ -30,6 +30,9 @@ type Stats struct {
 	InlineTried      uint64 `json:"inline_tried"`        // system calls of goroutines of their own; see NoteInline
 	InlineDone       uint64 `json:"inline_done"`         // of which needed nothing more
 	Behind           uint64 `json:"behind"`              // writes that returned when they were queued; see NoteBehind
+	ZeroCopy         uint64 `json:"zero_copy"`           // sends that were not to copy; see NoteZeroCopy
+	ZeroCopyCopied   uint64 `json:"zero_copy_copied"`    // of which the kernel copied after all
+	ZeroCopyOff      uint64 `json:"zero_copy_off"`       // connections that went on by copying
 	AdmissionWaits   uint64 `json:"admission_waits"`     // operations that had to wait because MaxInFlight were under way
 	AdmissionWaiting int64  `json:"admission_waiting"`   // operations that wait for that now
 	InFlight         int64  `json:"in_flight"`           // operations under way now
@@ -65,6 +68,9 @@ func (d *Driver) Stats() Stats {
 		Overflows:       c.overflows.Load(),
 		Wakes:           c.wakes.Load(),
 		AdmissionWaits:  c.admissionWaits.Load(),
+		ZeroCopy:        c.zeroCopy.Load(),
+		ZeroCopyCopied:  c.zeroCopyCopied.Load(),
+		ZeroCopyOff:     c.zeroCopyOff.Load(),
 		InFlightWaiting: d.waiting.used.Load(),
 		InKernelPeak:    d.loop.table.peak.Load(),
 	}

@@ -87,6 +87,12 @@ type Dialer struct {
 	// Without a ring it does nothing.
 	WriteBehind bool
 
+	// ZeroCopy makes stream connections send without copying what a Write
+	// or a Buffers has of so many bytes or more; see proactor.Config.ZeroCopy.
+	// Zero is what the runtime's configuration says, a negative value never.
+	// Without a ring it does nothing.
+	ZeroCopy int
+
 	multipath multipath
 }
 
@@ -248,7 +254,7 @@ func (d *Dialer) connect(ctx context.Context, rt *proactor.Runtime, family int, 
 	if err != nil {
 		return nil, err
 	}
-	fd := newStream(rt, sysfd, d.WriteBehind || rt.WriteBehind())
+	fd := newStream(rt, sysfd, streamOptions(rt, d.WriteBehind, d.ZeroCopy))
 	if err = prepare(fd); err == nil {
 		err = fd.Connect(ctx, peer)
 	}

@@ -121,9 +121,9 @@ func FileConn(f *os.File) (Conn, error) { return new(Dialer).FileConn(f) }
 func FileListener(f *os.File) (Listener, error) { return new(ListenConfig).FileListener(f) }
 
 // FileConn is the function FileConn on d.Runtime; of the other fields, only
-// WriteBehind matters. The descriptor of f becomes non-blocking, and a TCP
-// connection gets the options that the standard library gives it: no delay, and
-// keep-alive messages.
+// WriteBehind and ZeroCopy matter. The descriptor of f becomes non-blocking, and a
+// TCP connection gets the options that the standard library gives it: no delay,
+// and keep-alive messages.
 func (d *Dialer) FileConn(f *os.File) (Conn, error) {
 	std, err := net.FileConn(f)
 	if err != nil {
@@ -154,7 +154,7 @@ func (d *Dialer) take(std net.Conn) (Conn, error) {
 	}
 	_ = tcp.Close()
 	return &TCPConn{conn{net: tcp.LocalAddr().Network(), laddr: tcp.LocalAddr(), raddr: tcp.RemoteAddr(),
-		fd: newStream(rt, sysfd, d.WriteBehind || rt.WriteBehind())}}, nil
+		fd: newStream(rt, sysfd, streamOptions(rt, d.WriteBehind, d.ZeroCopy))}}, nil
 }
 
 // FileListener is the function FileListener with the options of lc, except for

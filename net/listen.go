@@ -43,6 +43,15 @@ type ListenConfig struct {
 	// proactor.Config.WriteBehind. Without a ring it does nothing.
 	WriteBehind bool
 
+	// ZeroCopy makes accepted stream connections send without copying what a Write
+	// or a Buffers has of so many bytes or more; see proactor.Config.ZeroCopy.
+	// Zero is what the runtime's configuration says, a negative value never.
+	// Without a ring it does nothing. With it, the listener is for plain TCP
+	// unless SetMultipathTCP asks for more: the kernel always copies what goes
+	// to connections of a listener for Multipath TCP, also to those that do not
+	// use it.
+	ZeroCopy int
+
 	multipath multipath
 }
 
@@ -58,7 +67,7 @@ func (lc *ListenConfig) Listen(ctx context.Context, network, address string) (Li
 	// Resolving, binding and all options are the standard library's; only
 	// what happens on the socket from then on is ours.
 	config := net.ListenConfig{Control: lc.Control, KeepAlive: lc.KeepAlive, KeepAliveConfig: lc.KeepAliveConfig}
-	lc.multipath.pass(&config)
+	lc.protocol().pass(&config)
 	std, err := config.Listen(ctx, network, address)
 	if err != nil {
 		return nil, err
@@ -91,7 +100,7 @@ func (lc *ListenConfig) takeTCP(std *net.TCPListener, network string, shared boo
 	if err != nil {
 		return nil, err
 	}
-	l.behind = lc.WriteBehind || rt.WriteBehind()
+	l.stream = streamOptions(rt, lc.WriteBehind, lc.ZeroCopy)
 	if err := l.fd.Control(lc.prepareTCP); err != nil {
 		return nil, l.closeWith(err)
 	}
@@ -115,7 +124,10 @@ func (lc *ListenConfig) takeUnix(std *net.UnixListener, network, address string,
 		ul.removeFile()
 		return nil, err
 	}
-	ul.behind = network == "unix" && (lc.WriteBehind || rt.WriteBehind())
+	ul.stream = streamOptions(rt, lc.WriteBehind, lc.ZeroCopy)
+	if network != "unix" {
+		ul.stream = stream{} // each Write is a packet
+	}
 	return ul, nil
 }
 
@@ -149,7 +161,7 @@ type listener struct {
 	net  string
 	addr net.Addr
 
-	behind bool // connections write behind
+	stream stream // of its connections
 
 	std stdListener
 
@@ -210,7 +222,7 @@ func (l *listener) accept() (*poll.FD, *sys.Sockaddr, error) {
 		return nil, nil, l.opError("accept", "accept4", err)
 	}
 	l.tally.accepted.Inc()
-	return newStream(l.rt, sysfd, l.behind), peer, nil
+	return newStream(l.rt, sysfd, l.stream), peer, nil
 }
 
 // acceptStd waits for a connection of the standard library's.
@@ -225,11 +237,30 @@ func acceptStd[C net.Conn](l *listener, accept func() (C, error)) (C, error) {
 	return c, nil
 }
 
+// stream says how stream connections send.
+type stream struct {
+	behind   bool // Write may return before
+	zeroCopy int  // bytes from which Write does not copy, zero for never
+}
+
+// streamOptions returns what the options of a Dialer or ListenConfig mean on a
+// runtime.
+func streamOptions(rt *proactor.Runtime, behind bool, zeroCopy int) stream {
+	if zeroCopy == 0 {
+		zeroCopy = rt.ZeroCopy()
+	}
+	return stream{behind: behind || rt.WriteBehind(), zeroCopy: max(zeroCopy, 0)}
+}
+
 // newStream takes over the descriptor of a stream connection.
-func newStream(rt *proactor.Runtime, sysfd int, behind bool) *poll.FD {
+func newStream(rt *proactor.Runtime, sysfd int, s stream) *poll.FD {
 	fd := poll.New(rt, sysfd)
-	if behind {
-		_ = fd.SetBehind(true) // fails on a closed FD only
+	// Both fail on a closed FD only.
+	if s.behind {
+		_ = fd.SetBehind(true)
+	}
+	if s.zeroCopy > 0 {
+		_ = fd.SetZeroCopy(s.zeroCopy)
 	}
 	return fd
 }

@@ -55,9 +55,20 @@ func (d *Dialer) SetMultipathTCP(use bool) { d.multipath.set(use) }
 
 // MultipathTCP reports whether TCP listeners use Multipath TCP if the operating
 // system has it. The default is the standard library's: yes, unless GODEBUG says
-// multipathtcp=0 or 3. Connections from peers that do not ask for it are plain
-// TCP at no extra cost.
-func (lc *ListenConfig) MultipathTCP() bool { return lc.multipath.get(new(net.ListenConfig)) }
+// multipathtcp=0 or 3, or the connections are to send without copying; see
+// ZeroCopy. Connections from peers that do not ask for it are plain TCP at no
+// extra cost.
+func (lc *ListenConfig) MultipathTCP() bool { return lc.protocol().get(new(net.ListenConfig)) }
+
+// protocol returns the choice for listeners.
+func (lc *ListenConfig) protocol() multipath {
+	// The default runtime need not be started for this: it has no ZeroCopy.
+	copies := lc.ZeroCopy < 0 || lc.ZeroCopy == 0 && (lc.Runtime == nil || lc.Runtime.ZeroCopy() == 0)
+	if lc.multipath == multipathDefault && !copies {
+		return multipathOff
+	}
+	return lc.multipath
+}
 
 // SetMultipathTCP says whether listeners use Multipath TCP, whatever the default
 // is. Where it cannot be used, for whatever reason, they use plain TCP.

@@ -28,6 +28,8 @@ var allowed = []uring.Op{
 	uring.IORING_OP_RECV,
 	uring.IORING_OP_SEND,
 	uring.IORING_OP_RECVMSG,
+	uring.IORING_OP_SEND_ZC,
+	uring.IORING_OP_SENDMSG_ZC,
 	uring.IORING_OP_ACCEPT,
 	uring.IORING_OP_CONNECT,
 	uring.IORING_OP_SHUTDOWN,

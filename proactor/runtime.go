@@ -39,6 +39,7 @@ type Runtime struct {
 
 	verdicts [256]verdict // by operation; set by New
 	requests sync.Pool    // of *pooled
+	zeroCopy zeroCopyTrials
 }
 
 // New starts a Runtime. With ModeAuto it fails only for a Config or an
@@ -125,6 +126,9 @@ func (rt *Runtime) HasRing() bool { return len(rt.drivers) > 0 }
 
 // WriteBehind reports whether the Runtime was configured with it.
 func (rt *Runtime) WriteBehind() bool { return rt.cfg.WriteBehind }
+
+// ZeroCopy returns Config.ZeroCopy, in bytes.
+func (rt *Runtime) ZeroCopy() int { return rt.cfg.ZeroCopy }
 
 // Pick returns the driver of the next shard by Config.Placement, for a new
 // descriptor to stay with. The Runtime must have a ring.

@@ -74,7 +74,7 @@ func (w *wrapped) meddle() {
 
 func movesBytes(op uring.Op) bool {
 	switch op {
-	case uring.IORING_OP_READ, uring.IORING_OP_WRITE, uring.IORING_OP_RECV, uring.IORING_OP_SEND:
+	case uring.IORING_OP_READ, uring.IORING_OP_WRITE, uring.IORING_OP_RECV, uring.IORING_OP_SEND, uring.IORING_OP_SEND_ZC:
 		return true
 	}
 	return false

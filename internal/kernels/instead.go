@@ -68,8 +68,11 @@ var instead = map[string]string{
 	"IORING_TIMEOUT_ABS":           needed,
 	"IORING_TIMEOUT_REALTIME":      "fails with EINVAL, where a program asks for that clock",
 	"IORING_TIMEOUT_MULTISHOT":     noStream,
-	"IORING_SEND_ZC_REPORT_USAGE":  "fails with EINVAL, where a program sends without copying",
-	"IORING_NOTIF_USAGE_ZC_COPIED": "fails with EINVAL, where a program sends without copying",
+	"IORING_OP_SEND_ZC":            copies,
+	"IORING_OP_SENDMSG_ZC":         copies,
+	"IORING_CQE_F_NOTIF":           copies,
+	"IORING_SEND_ZC_REPORT_USAGE":  copies,
+	"IORING_NOTIF_USAGE_ZC_COPIED": copies,
 	"IORING_FSYNC_DATASYNC":        needed,
 	"IORING_RECVSEND_POLL_FIRST":   "tries to receive first",
 	"IORING_ACCEPT_POLL_FIRST":     "tries to accept first",
@@ -83,6 +86,9 @@ var instead = map[string]string{
 	"IOSQE_ASYNC":                  "not used; allowed to an Extra operation of a program",
 	"IOSQE_BUFFER_SELECT":          needed,
 }
+
+// copies is said of what sending without copying needs.
+const copies = "`net` copies what it sends; `proactor` refuses it or fails with EINVAL"
 
 // offered is said of operations that only a program can ask for.
 const offered = "`proactor` refuses it, and names the release"

@@ -43,8 +43,10 @@ type FD struct {
 	// messages is there if the socket keeps messages, or has sent or received one.
 	messages atomic.Pointer[messages]
 
-	// behind is there once data may be sent after Send has returned.
+	// behind is there once data may be sent after Send has returned, zero once
+	// they may be sent without copying.
 	behind atomic.Pointer[behind]
+	zero   atomic.Pointer[zeroCopy]
 }
 
 const closingBit = 1 << 40
@@ -197,7 +199,7 @@ func (s *side) request() *request {
 func (fd *FD) run(s *side, r *request) (driver.Completion, error) {
 	r.Waits = true
 	for {
-		if err := fd.submit(s, r); err != nil {
+		if err := fd.submit(s, &r.Op); err != nil {
 			return driver.Completion{}, err
 		}
 		c := r.await(fd.driver)
@@ -210,13 +212,13 @@ func (fd *FD) run(s *side, r *request) (driver.Completion, error) {
 }
 
 // submit queues the operation and publishes it to those who may cancel it.
-func (fd *FD) submit(s *side, r *request) error {
-	if err := fd.driver.Enqueue(context.Background(), &r.Op); err != nil {
+func (fd *FD) submit(s *side, op *driver.Op) error {
+	if err := fd.driver.Enqueue(context.Background(), op); err != nil {
 		return runtimeClosed(err)
 	}
-	s.current.Store(&r.Op)
+	s.current.Store(op)
 	if s.fate.Load() != 0 {
-		fd.driver.Cancel(&r.Op)
+		fd.driver.Cancel(op)
 	}
 	return nil
 }
@@ -343,6 +345,9 @@ func (fd *FD) Send(b []byte) (int, error) {
 	defer fd.end(s)
 	if fd.messages.Load().kindOf() != Bytes {
 		return fd.sendPacket(s, b, nil, nil)
+	}
+	if z := fd.zero.Load(); z != nil && z.wants(len(b)) {
+		return fd.sendZero(s, z, b, nil)
 	}
 	if w := fd.behind.Load(); w != nil {
 		if taken, err := w.take(b); err != nil {
@@ -490,7 +495,13 @@ func (fd *FD) cancelCurrent(s *side) {
 	if op := s.current.Load(); op != nil {
 		fd.driver.Cancel(op)
 	}
-	if w := fd.behind.Load(); w != nil && s == &fd.wr {
+	if s != &fd.wr {
+		return
+	}
+	if w := fd.behind.Load(); w != nil {
 		w.poke()
+	}
+	if z := fd.zero.Load(); z != nil {
+		z.giveUp(fd)
 	}
 }

@@ -27,12 +27,25 @@ func (fd *FD) SendBuffers(v *[][]byte) (int64, error) {
 		return 0, err
 	}
 	defer fd.end(s)
+	if z := fd.zero.Load(); z != nil && z.wants(total(*v)) {
+		n, err := fd.sendZeroVector(s, z, v)
+		if err != nil {
+			return n, err
+		}
+		rest, err := fd.sendPieces(s, v)
+		return n + rest, err
+	}
 	if w := fd.behind.Load(); w != nil {
 		if n, err := w.takeAll(*v); n != 0 || err != nil {
 			consume(v, n)
 			return n, err
 		}
 	}
+	return fd.sendPieces(s, v)
+}
+
+// sendPieces sends a list by copying. The caller has the direction's lock.
+func (fd *FD) sendPieces(s *side, v *[][]byte) (int64, error) {
 	vec := vectors.Get().(*sys.Vector)
 	defer func() {
 		vec.Clear()

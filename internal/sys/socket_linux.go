@@ -346,6 +346,18 @@ func ShutdownWrite(fd int) error {
 	return os.NewSyscallError("shutdown", unix.Shutdown(fd, unix.SHUT_WR))
 }
 
+// Disconnect breaks a connection off: the socket forgets its peer, who gets a
+// reset if there was something that he has not acknowledged, and drops all that
+// it was to send.
+func Disconnect(fd int) error {
+	sa := unix.RawSockaddr{Family: unix.AF_UNSPEC}
+	_, _, errno := syscall.Syscall(unix.SYS_CONNECT, uintptr(fd), uintptr(unsafe.Pointer(&sa)), unsafe.Sizeof(sa))
+	if errno != 0 {
+		return os.NewSyscallError("connect", errno)
+	}
+	return nil
+}
+
 // SetBlocking makes a descriptor blocking, which all operations of a ring wait
 // on. On a non-blocking one some fail with EAGAIN, depending on the kernel.
 func SetBlocking(fd int) error {

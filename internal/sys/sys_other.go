@@ -60,6 +60,7 @@ func SetLinger(int, int) error                                       { return er
 func Linger(int) int                                                 { return -1 }
 func ShutdownRead(int) error                                         { return errors.ErrUnsupported }
 func ShutdownWrite(int) error                                        { return errors.ErrUnsupported }
+func Disconnect(int) error                                           { return errors.ErrUnsupported }
 func SetBlocking(int) error                                          { return errors.ErrUnsupported }
 func SetNonblocking(int) error                                       { return errors.ErrUnsupported }
 func TCPOptions(int) (func() error, error)                           { return nil, errors.ErrUnsupported }
