@@ -32,7 +32,7 @@ type conn struct {
 
 	std stdStream
 
-	from *tally // of the listener that accepted it; nil if it was dialed
+	from *membership // in the tally of the listener that accepted it; nil if it was dialed
 }
 
 func (c *conn) ok() bool { return c != nil && (c.fd != nil || c.std != nil) }

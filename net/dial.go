@@ -254,7 +254,7 @@ func (d *Dialer) connect(ctx context.Context, rt *proactor.Runtime, family int, 
 	if err != nil {
 		return nil, err
 	}
-	fd := newStream(rt, sysfd, streamOptions(rt, d.WriteBehind, d.ZeroCopy))
+	fd := newStream(rt, sysfd, streamOptions(rt, d.WriteBehind, d.ZeroCopy), nil)
 	if err = prepare(fd); err == nil {
 		err = fd.Connect(ctx, peer)
 	}

@@ -154,7 +154,7 @@ func (d *Dialer) take(std net.Conn) (Conn, error) {
 	}
 	_ = tcp.Close()
 	return &TCPConn{conn{net: tcp.LocalAddr().Network(), laddr: tcp.LocalAddr(), raddr: tcp.RemoteAddr(),
-		fd: newStream(rt, sysfd, streamOptions(rt, d.WriteBehind, d.ZeroCopy))}}, nil
+		fd: newStream(rt, sysfd, streamOptions(rt, d.WriteBehind, d.ZeroCopy), nil)}}, nil
 }
 
 // FileListener is the function FileListener with the options of lc, except for

@@ -187,7 +187,7 @@ func takeDescriptor(std syscall.Conn) (int, error) {
 // stays non-blocking.
 func takeListener(rt *proactor.Runtime, std stdListener, network string, shared bool) (listener, error) {
 	defer std.Close()
-	l := listener{rt: rt, net: network, addr: std.Addr(), tally: new(tally)}
+	l := listener{rt: rt, net: network, addr: std.Addr(), tally: newTally()}
 	fd, err := takeDescriptor(std)
 	if err != nil {
 		return l, &net.OpError{Op: "listen", Net: network, Addr: l.addr, Err: err}
@@ -198,7 +198,7 @@ func takeListener(rt *proactor.Runtime, std stdListener, network string, shared 
 
 // stdOnly is a listener that is the standard library's.
 func stdOnly(std stdListener, network string) listener {
-	return listener{net: network, std: std, tally: new(tally)}
+	return listener{net: network, std: std, tally: newTally()}
 }
 
 // closeWith gives up a listener that could not be set up.
@@ -222,7 +222,7 @@ func (l *listener) accept() (*poll.FD, *sys.Sockaddr, error) {
 		return nil, nil, l.opError("accept", "accept4", err)
 	}
 	l.tally.accepted.Inc()
-	return newStream(l.rt, sysfd, l.stream), peer, nil
+	return newStream(l.rt, sysfd, l.stream, l.tally.forgotten), peer, nil
 }
 
 // acceptStd waits for a connection of the standard library's.
@@ -252,9 +252,10 @@ func streamOptions(rt *proactor.Runtime, behind bool, zeroCopy int) stream {
 	return stream{behind: behind || rt.WriteBehind(), zeroCopy: max(zeroCopy, 0)}
 }
 
-// newStream takes over the descriptor of a stream connection.
-func newStream(rt *proactor.Runtime, sysfd int, s stream) *poll.FD {
-	fd := poll.New(rt, sysfd)
+// newStream takes over the descriptor of a stream connection. forgotten, if not
+// nil, is called when it is closed because the connection is garbage.
+func newStream(rt *proactor.Runtime, sysfd int, s stream, forgotten func()) *poll.FD {
+	fd := poll.NewWatched(rt, sysfd, forgotten)
 	// Both fail on a closed FD only.
 	if s.behind {
 		_ = fd.SetBehind(true)

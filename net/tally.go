@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"runtime"
 	"syscall"
 
 	"go.uber.org/atomic"
@@ -78,6 +79,25 @@ type tally struct {
 
 	accepted, gone                       atomic.Uint64
 	exhausted, timeouts, closed, failure atomic.Uint64
+
+	all       membership // of connections on a ring
+	forgotten func()     // called for each of those that is closed because it is garbage
+}
+
+func newTally() *tally {
+	t := new(tally)
+	t.all.tally = t
+	t.forgotten = func() { t.all.left(nil) }
+	return t
+}
+
+// membership counts connections out of a tally. Those on a ring share one. One of
+// the standard library's, which does not tell whether it has been closed or
+// forgotten, has its own and leaves by what comes first.
+type membership struct {
+	tally  *tally
+	single bool
+	gone   atomic.Bool // of a single one
 }
 
 // enter begins an Accept. If that succeeds, it stays counted as the connection.
@@ -100,13 +120,20 @@ func (t *tally) failed(err error) {
 }
 
 // left notes that a connection has been closed, with an error that says if it
-// had been before. The tally may be nil: it was not accepted.
-func (t *tally) left(err error) {
-	if t == nil || errors.Is(err, net.ErrClosed) {
+// had been before. The membership may be nil: it was not accepted.
+func (m *membership) left(err error) {
+	if m == nil || errors.Is(err, net.ErrClosed) || m.single && m.gone.Swap(true) {
 		return
 	}
-	t.gone.Inc()
-	t.leave()
+	m.tally.gone.Inc()
+	m.tally.leave()
+}
+
+// joinStd counts a connection of the standard library's, which that closes when
+// it is garbage.
+func joinStd(c *conn, t *tally) {
+	c.from = &membership{tally: t, single: true}
+	runtime.AddCleanup(c, func(m *membership) { m.left(nil) }, c.from)
 }
 
 func (t *tally) leave() {

@@ -153,14 +153,16 @@ func (l *TCPListener) AcceptTCP() (*TCPConn, error) {
 		if err != nil {
 			return nil, err
 		}
-		return &TCPConn{conn{std: c, from: l.tally}}, nil
+		tc := &TCPConn{conn{std: c}}
+		joinStd(&tc.conn, l.tally)
+		return tc, nil
 	}
 	fd, peer, err := l.accept()
 	if err != nil {
 		return nil, err
 	}
 	c := newTCPConn(fd, l.net, peer)
-	c.from = l.tally
+	c.from = &l.tally.all
 	if sameTCPAddr(c.laddr, l.addr) {
 		c.laddr = l.addr // one for all, unless the listener has any address
 	}

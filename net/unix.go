@@ -57,7 +57,9 @@ func (l *UnixListener) AcceptUnix() (*UnixConn, error) {
 		if err != nil {
 			return nil, err
 		}
-		return &UnixConn{conn: conn{std: c, from: l.tally}}, nil
+		uc := &UnixConn{conn: conn{std: c}}
+		joinStd(&uc.conn, l.tally)
+		return uc, nil
 	}
 	fd, peer, err := l.accept()
 	if err != nil {
@@ -67,7 +69,7 @@ func (l *UnixListener) AcceptUnix() (*UnixConn, error) {
 		fd.SetKind(poll.Packets)
 	}
 	// Its own name is the listener's, always.
-	return &UnixConn{conn: conn{fd: fd, net: l.net, laddr: l.addr, raddr: unixName(peer, l.net), from: l.tally}}, nil
+	return &UnixConn{conn: conn{fd: fd, net: l.net, laddr: l.addr, raddr: unixName(peer, l.net), from: &l.tally.all}}, nil
 }
 
 // Accept implements the Listener Accept method.

@@ -35,7 +35,7 @@ type Acceptor struct {
 // which must have a ring. shared says that others have the same open file; if
 // not, it must be non-blocking.
 func NewAcceptor(rt *proactor.Runtime, sysfd int, shared bool) *Acceptor {
-	a := &Acceptor{FD: FD{sysfd: sysfd, driver: rt.Pick()}, emptied: make(chan struct{})}
+	a := &Acceptor{FD: FD{sysfd: sysfd, driver: rt.Pick(), handle: owned(sysfd, nil)}, emptied: make(chan struct{})}
 	a.shared.Store(shared)
 	return a
 }

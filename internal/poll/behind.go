@@ -285,6 +285,8 @@ func (w *behind) settle() {
 func (w *behind) fail(err error) {
 	w.err, w.lost = err, true
 	w.unsent = 0
+	// If the connection is forgotten now, it is reset; see closeSocket.
+	_ = sys.SetLinger(w.fd.sysfd, 0)
 }
 
 // report returns why something was lost, once. After that the connection is

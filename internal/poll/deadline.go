@@ -3,6 +3,7 @@ package poll
 import (
 	"sync"
 	"time"
+	"weak"
 )
 
 // deadline is when operations of one direction end. Connections without one do
@@ -56,11 +57,27 @@ func (fd *FD) setDeadline(s *side, t time.Time) error {
 	}
 	s.spare(fateExpired)
 	if d.timer == nil {
-		d.timer = time.AfterFunc(wait, func() { fd.deadlinePassed(s, d) })
+		d.timer = fd.timer(s, wait)
 	} else {
 		d.timer.Reset(wait)
 	}
 	return nil
+}
+
+// timer starts the timer of a direction's deadline. It does not keep an FD that is
+// forgotten from being closed before the deadline.
+func (fd *FD) timer(s *side, wait time.Duration) *time.Timer {
+	reading, ref := s == &fd.rd, weak.Make(fd)
+	return time.AfterFunc(wait, func() {
+		fd := ref.Value()
+		switch {
+		case fd == nil: // nothing to end
+		case reading:
+			fd.deadlinePassed(&fd.rd)
+		default:
+			fd.deadlinePassed(&fd.wr)
+		}
+	})
 }
 
 // Deadline implements driver.Deadliner.
@@ -76,7 +93,8 @@ func (s *side) Deadline() (time.Time, bool) {
 
 // deadlinePassed is called by the timer, possibly late: after the deadline was
 // moved.
-func (fd *FD) deadlinePassed(s *side, d *deadline) {
+func (fd *FD) deadlinePassed(s *side) {
+	d := s.deadline.Load()
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.at.IsZero() || time.Until(d.at) > 0 {

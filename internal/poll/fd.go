@@ -33,10 +33,10 @@ type FD struct {
 	driver *driver.Driver
 
 	// refs counts the operations under way, plus closingBit once Close has
-	// begun. Whoever brings it to closingBit alone closes drained, which Close
-	// has made before it set the bit.
-	refs    atomic.Int64
-	drained atomic.Pointer[chan struct{}]
+	// begun. Whoever brings it to closingBit alone closes handle.drained, which
+	// Close has made before it set the bit.
+	refs   atomic.Int64
+	handle *handle
 
 	rd, wr side
 
@@ -52,9 +52,14 @@ type FD struct {
 const closingBit = 1 << 40
 
 // New takes over a descriptor, which should be blocking, for the runtime,
-// which must have a ring.
-func New(rt *proactor.Runtime, sysfd int) *FD {
-	return &FD{sysfd: sysfd, driver: rt.Pick()}
+// which must have a ring. It is closed by Close, or when the FD is garbage.
+func New(rt *proactor.Runtime, sysfd int) *FD { return NewWatched(rt, sysfd, nil) }
+
+// NewWatched is New with a function that is called when the descriptor has been
+// closed because the FD was garbage. It must not wait, and if the FD can be
+// reached from it, that never happens.
+func NewWatched(rt *proactor.Runtime, sysfd int, forgotten func()) *FD {
+	return &FD{sysfd: sysfd, driver: rt.Pick(), handle: owned(sysfd, forgotten)}
 }
 
 // Sysfd returns the descriptor's number. It is valid until Close returns.
@@ -140,7 +145,7 @@ func (fd *FD) incref() error {
 // decref ends an operation.
 func (fd *FD) decref() {
 	if fd.refs.Dec() == closingBit {
-		close(*fd.drained.Load())
+		close(*fd.handle.drained.Load())
 	}
 }
 
@@ -450,9 +455,10 @@ func (fd *FD) Close() error {
 // Retire is Close without closing the descriptor, which is the caller's again.
 func (fd *FD) Retire() error {
 	drained := make(chan struct{})
-	if !fd.drained.CompareAndSwap(nil, &drained) {
+	if !fd.handle.drained.CompareAndSwap(nil, &drained) {
 		return net.ErrClosed
 	}
+	fd.handle.disown()
 	if fd.refs.Add(closingBit) == closingBit {
 		close(drained)
 	}

@@ -40,7 +40,7 @@ type direction struct {
 // As long as an operation is under way, owner stays reachable: it may be what
 // closes the descriptor when it is garbage.
 func NewFile(rt *proactor.Runtime, sysfd, flag int, owner any) *File {
-	f := &File{FD: FD{sysfd: sysfd, driver: rt.Pick()}, owner: owner}
+	f := &File{FD: FD{sysfd: sysfd, driver: rt.Pick(), handle: borrowed()}, owner: owner}
 	f.reads.waits, f.writes.waits = sys.Waits(flag)
 	f.append = flag&syscall.O_APPEND != 0
 	return f

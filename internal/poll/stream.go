@@ -34,7 +34,7 @@ type Stream struct {
 // blocking says otherwise. As long as an operation is under way, owner stays
 // reachable.
 func NewStream(rt *proactor.Runtime, sysfd int, blocking bool, owner any) *Stream {
-	s := &Stream{FD: FD{sysfd: sysfd, driver: rt.Pick()}, owner: owner}
+	s := &Stream{FD: FD{sysfd: sysfd, driver: rt.Pick(), handle: borrowed()}, owner: owner}
 	s.blocking.Store(blocking)
 	return s
 }
