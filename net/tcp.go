@@ -145,7 +145,7 @@ type TCPListener struct{ listener }
 
 // AcceptTCP accepts the next incoming connection.
 func (l *TCPListener) AcceptTCP() (*TCPConn, error) {
-	if !l.ok() {
+	if l == nil || !l.ok() {
 		return nil, syscall.EINVAL
 	}
 	if l.std != nil {
