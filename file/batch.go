@@ -20,7 +20,7 @@ type BatchConfig struct {
 	// read and closed in one submission each, without a descriptor.
 	Runtime *proactor.Runtime
 
-	// InFlight is how many files are at work at once; default 64.
+	// InFlight is how many files are at work at once, at most; default 64.
 	InFlight int
 
 	// MaxBytes is how much of files' content there is at once, in bytes, that has
@@ -54,8 +54,10 @@ func ReadFiles(ctx context.Context, names iter.Seq[string]) iter.Seq2[FileConten
 	return BatchConfig{}.ReadFiles(ctx, names)
 }
 
-// ReadFiles reads the named files, several at a time, and yields each as soon as
-// it has been read, so not in the order of the names; Index tells which it is.
+// ReadFiles reads the named files and yields each as soon as it has been read:
+// one after the other as long as they are in the page cache, where several at a
+// time would only cost more, and several at a time when they have to come from
+// the disk, so not in the order of the names; Index tells which it is.
 // Each name yields once, with its content or the error that ReadFile would return:
 // one that fails does not stop the others.
 //
@@ -73,18 +75,27 @@ func (c BatchConfig) ReadFiles(ctx context.Context, names iter.Seq[string]) iter
 		r := &reader{ctx: reading, rt: rt, room: newRoom(c.maxBytes())}
 		defer r.release()
 		defer context.AfterFunc(reading, r.room.wake)()
-		each := func(n nameOf) (FileContent, error) {
+		alone := func(n nameOf) (FileContent, error) {
 			data, err := r.read(n.name)
 			return FileContent{n.index, n.name, data}, err
 		}
-		inParallel(ctx, c.inFlight(), names, each, FileContent{Index: -1}, func(f FileContent, err error) bool {
+		beside := func(n nameOf) (FileContent, error) {
+			data, done, err := r.linked(n.name)
+			if !done {
+				return alone(n)
+			}
+			return FileContent{n.index, n.name, data}, err
+		}
+		give := func(f FileContent, err error) bool {
 			ok := yield(f, err)
 			r.room.give(int64(len(f.Data)))
 			if !ok {
 				cancel() // nobody will give back what others wait for
 			}
 			return ok
-		})
+		}
+		b := batchOf[FileContent]{limit: c.inFlight(), alone: alone, beside: beside, every: 1, yield: give}
+		b.run(ctx, names, FileContent{Index: -1})
 	}
 }
 
@@ -94,17 +105,17 @@ func StatAll(ctx context.Context, names iter.Seq[string]) iter.Seq2[FileStat, er
 	return BatchConfig{}.StatAll(ctx, names)
 }
 
-// StatAll yields what Lstat returns for each of the named files, several of which
-// are asked at a time, in the way of ReadFiles. What the kernel has in memory is
-// asked by system calls; it hands a ring's requests to threads of its own, which
-// costs more.
+// StatAll yields what Lstat returns for each of the named files, in the way of
+// ReadFiles. It asks by system calls: the kernel hands such requests of a ring to
+// threads of its own, which costs more.
 func (c BatchConfig) StatAll(ctx context.Context, names iter.Seq[string]) iter.Seq2[FileStat, error] {
 	return func(yield func(FileStat, error) bool) {
 		each := func(n nameOf) (FileStat, error) {
 			info, err := os.Lstat(n.name)
 			return FileStat{n.index, n.name, info}, err
 		}
-		inParallel(ctx, c.inFlight(), names, each, FileStat{Index: -1}, yield)
+		b := batchOf[FileStat]{limit: c.inFlight(), alone: each, beside: each, every: 16, yield: yield}
+		b.run(ctx, names, FileStat{Index: -1})
 	}
 }
 
@@ -122,63 +133,6 @@ func (c BatchConfig) maxBytes() int64 {
 	return c.MaxBytes
 }
 
-// nameOf is a name with its place.
-type nameOf struct {
-	index int
-	name  string
-}
-
-// inParallel calls each for all names, at most limit at once, and yields the
-// results on the caller's goroutine; if ctx ends, last is what comes after them.
-func inParallel[T any](ctx context.Context, limit int, names iter.Seq[string],
-	each func(nameOf) (T, error), last T, yield func(T, error) bool) {
-	type result struct {
-		value T
-		err   error
-	}
-	next, stop := iter.Pull(names)
-	defer stop()
-	tasks, results := make(chan nameOf, limit), make(chan result, limit)
-	var workers sync.WaitGroup
-	defer workers.Wait()
-	defer close(tasks)
-	work := func() {
-		for n := range tasks {
-			value, err := each(n)
-			results <- result{value, err} // has room
-		}
-	}
-	started, under, index := 0, 0, 0
-	more := true
-	// There are never more tasks and results than limit, so nobody waits for room
-	// in the channels, also when the loop is left.
-	for {
-		for more && under < limit && ctx.Err() == nil {
-			var name string
-			if name, more = next(); !more {
-				break
-			}
-			tasks <- nameOf{index, name}
-			index++
-			if under++; under > started {
-				workers.Go(work)
-				started++
-			}
-		}
-		if under == 0 {
-			break
-		}
-		r := <-results
-		under--
-		if !yield(r.value, r.err) {
-			return
-		}
-	}
-	if more && ctx.Err() != nil {
-		yield(last, ended(ctx))
-	}
-}
-
 // reader reads whole files.
 type reader struct {
 	ctx  context.Context
@@ -192,9 +146,6 @@ type reader struct {
 
 // read reads a file whose bytes have room.
 func (r *reader) read(name string) ([]byte, error) {
-	if data, done, err := r.linked(name); done {
-		return data, err
-	}
 	f, err := OpenConfig{Runtime: r.rt}.OpenFile(name, os.O_RDONLY, 0)
 	if err != nil {
 		return nil, err

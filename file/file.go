@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/yamanote-go/yamanote/internal/poll"
@@ -183,8 +184,12 @@ func (f *File) Fd() uintptr {
 	return fd
 }
 
-// Close ends the reads and writes of streams that are under way, waits for all
-// other operations, and closes the file. A second Close returns an error.
+// Close closes the file: what is called afterwards fails, and so does what waits
+// for its turn. Reads and writes of streams that are under way end, and Close
+// waits until they have. Those of other files go on to their end, as those of
+// package os do (ReadFrom and WriteTo to the end of the piece that they are at), and
+// the last one closes the descriptor: Close does not wait for the disk, nor for
+// whoever the file is being sent to. A second Close returns an error.
 func (f *File) Close() error {
 	if f == nil {
 		return os.ErrInvalid
@@ -192,7 +197,10 @@ func (f *File) Close() error {
 	var err error
 	switch {
 	case f.ring != nil:
-		err = f.ring.Retire()
+		var drained <-chan struct{}
+		if drained, err = f.ring.Refuse(); err == nil {
+			f.keepUntil(drained)
+		}
 	case f.stream != nil:
 		err = f.stream.Retire()
 	}
@@ -200,4 +208,28 @@ func (f *File) Close() error {
 		return f.pathError("close", err)
 	}
 	return f.std.Close()
+}
+
+// keepUntil keeps the descriptor open, also after the Close of the os.File, until
+// the operations that use it have ended.
+func (f *File) keepUntil(drained <-chan struct{}) {
+	select {
+	case <-drained:
+		return
+	default:
+	}
+	rc, err := f.std.SyscallConn()
+	if err != nil {
+		return
+	}
+	kept := make(chan struct{})
+	go func() {
+		once := sync.OnceFunc(func() { close(kept) })
+		defer once() // where it is closed already
+		_ = rc.Control(func(uintptr) {
+			once()
+			<-drained
+		})
+	}()
+	<-kept
 }

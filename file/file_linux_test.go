@@ -14,6 +14,7 @@ import (
 	"syscall"
 	"testing"
 	"testing/iotest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -264,7 +265,7 @@ func TestPositionOfDirectFiles(t *testing.T) {
 }
 
 // What waits for the disk goes through the ring, what is in the page cache
-// does not.
+// does not, and nor do the sync and the write of who is alone.
 func TestWhatTheRingDoes(t *testing.T) {
 	forEach(t, func(t *testing.T, rt *proactor.Runtime) {
 		if !rt.HasRing() {
@@ -278,23 +279,65 @@ func TestWhatTheRingDoes(t *testing.T) {
 			return rt.Stats().Submitted - before
 		}
 		f := openFile(t, rt, name, os.O_RDWR)
+		d := direct(t, rt, name)
 		buf := aligned(4096)
 		require.Zero(t, submitted(func() {
 			_, err := f.ReadAt(buf, 8192)
 			require.NoError(t, err)
 			_, err = f.WriteAt(buf, 8192)
 			require.NoError(t, err)
+			require.NoError(t, f.Sync())
+			require.NoError(t, f.SyncData())
+			_, err = d.WriteAt(buf, 4096)
+			require.NoError(t, err)
 		}))
-		require.EqualValues(t, 1, submitted(func() { require.NoError(t, f.Sync()) }))
-		d := direct(t, rt, name)
-		require.EqualValues(t, 2, submitted(func() {
+		require.EqualValues(t, 1, submitted(func() {
 			n, err := d.ReadAt(buf, 16384)
 			require.NoError(t, err)
 			require.Equal(t, 4096, n)
 			require.Equal(t, pattern(1 << 20)[16384:16384+4096], buf)
-			_, err = d.WriteAt(buf, 4096)
-			require.NoError(t, err)
 		}))
+	})
+}
+
+// A thousand goroutines write and sync on a handful of threads: only one of them
+// at a time does so by a system call.
+func TestManyBlockedWriters(t *testing.T) {
+	testkit.Watchdog(t, time.Minute)
+	forEach(t, func(t *testing.T, rt *proactor.Runtime) {
+		if !rt.HasRing() {
+			return // package os has a thread for each
+		}
+		const writers = 1000
+		name := filepath.Join(t.TempDir(), "f")
+		want := make([]byte, writers*4096)
+		require.NoError(t, os.WriteFile(name, want, 0o600))
+		d := direct(t, rt, name)
+		var wg sync.WaitGroup
+		for i := range writers {
+			part := want[4096*i:][:4096]
+			for k := range part {
+				part[k] = byte(i + k>>4)
+			}
+			wg.Go(func() {
+				buf := aligned(4096)
+				copy(buf, part)
+				if _, err := d.WriteAt(buf, int64(4096*i)); err != nil {
+					t.Error(err)
+				}
+				if i%100 == 0 {
+					if err := d.Sync(); err != nil {
+						t.Error(err)
+					}
+				}
+			})
+		}
+		wg.Wait()
+		require.Less(t, threads(t), 100) // those of the kernel included
+		got, err := os.ReadFile(name)
+		require.NoError(t, err)
+		require.True(t, bytes.Equal(want, got))
+		require.Positive(t, rt.Stats().Submitted, "all of them were alone")
 	})
 }
 

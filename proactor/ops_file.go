@@ -11,6 +11,12 @@ import (
 // CurrentPosition, as the offset of a vectored operation or a splice, means the
 // position of the file, which then advances. It is also the offset of files that
 // have no position, such as pipes.
+//
+// A read or write at the current position that the kernel cannot complete at
+// once, as with O_DIRECT, does not advance it (Linux 6.18): the next one is at the
+// same place again. Those in flight at the same time can be at the same place,
+// too. For files that have a position, keep it yourself and use ReadAt, WriteAt or
+// an Offset; package file does that for its Read and Write.
 const CurrentPosition = -1
 
 // ReadAt reads up to len(Buf) bytes of a file at an offset in bytes. The
@@ -57,7 +63,8 @@ func (o WriteAt) Prepare(r *Request) error {
 }
 
 // Read reads from a file's current position, a pipe or a device. The result is
-// the number of bytes, 0 at the end.
+// the number of bytes, 0 at the end. See CurrentPosition for when the position
+// does not advance.
 type Read struct {
 	count
 	FD  int
@@ -72,7 +79,8 @@ func (o Read) Prepare(r *Request) error {
 }
 
 // Write writes at a file's current position, to a pipe or to a device. The
-// result is the number of bytes written.
+// result is the number of bytes written. See CurrentPosition for when the position
+// does not advance.
 type Write struct {
 	count
 	FD  int

@@ -81,6 +81,11 @@ func (o SendZC) Prepare(r *Request) error {
 
 // SendMsg sends one message, as sendmsg(2) does with its flags and
 // MSG_NOSIGNAL. The result is the number of bytes sent.
+//
+// On a Unix datagram socket whose peer's queue is full, the kernel sends an empty
+// message instead of this one once there is room (Linux 6.18). There use
+// MSG_DONTWAIT, and on EAGAIN wait with a Poll before trying again; package net
+// does likewise.
 type SendMsg struct {
 	count
 	FD      int

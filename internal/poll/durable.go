@@ -23,6 +23,9 @@ func (f *File) SyncData() error {
 }
 
 func (f *File) syncData() error {
+	if done, err := f.solo(sys.Fdatasync); done {
+		return err
+	}
 	_, err := f.once(func(r *request) {
 		r.Waits = false
 		r.SQE.PrepFsync(f.sysfd, uring.IORING_FSYNC_DATASYNC)
@@ -68,25 +71,34 @@ func (f *File) WriteSync(b []byte) (int, error) {
 }
 
 // WriteAtDurable writes all of b, which is not empty, at an offset, and makes it
-// durable, but not what else has been written: one operation, which a thread of
-// the kernel does in one go. It returns how much is durable.
+// durable, but not what else has been written: one operation, of the caller who
+// is alone or of a thread of the kernel. It returns how much is durable.
 func (f *File) WriteAtDurable(b []byte, off int64) (n int, err error) {
 	if err := f.incref(); err != nil {
 		return 0, err
 	}
 	defer f.decref()
 	for n < len(b) {
-		c, err := f.once(func(r *request) {
-			r.Buf, r.Waits = b[n:min(len(b), n+maxDurable)], false
-			r.SQE.PrepWrite(f.sysfd, r.Buf, uint64(off)+uint64(n))
-			r.SQE.OpFlags = sys.RwfDsync
-		})
-		if err != nil || c.Res == 0 {
+		m, err := f.writeDurable(b[n:min(len(b), n+maxDurable)], off+int64(n))
+		if err != nil || m == 0 {
 			return n, unexpected(err)
 		}
-		n += int(c.Res)
+		n += m
 	}
 	return n, nil
+}
+
+// writeDurable writes once, durably.
+func (f *File) writeDurable(b []byte, off int64) (int, error) {
+	if n, done, err := f.writeSolo(b, off, sys.RwfDsync); done {
+		return n, err
+	}
+	c, err := f.once(func(r *request) {
+		r.Buf, r.Waits = b, false
+		r.SQE.PrepWrite(f.sysfd, b, uint64(off))
+		r.SQE.OpFlags = sys.RwfDsync
+	})
+	return int(c.Res), err
 }
 
 // writeSync is the pair of operations of one that writes and syncs.

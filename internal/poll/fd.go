@@ -454,17 +454,9 @@ func (fd *FD) Close() error {
 
 // Retire is Close without closing the descriptor, which is the caller's again.
 func (fd *FD) Retire() error {
-	drained := make(chan struct{})
-	if !fd.handle.drained.CompareAndSwap(nil, &drained) {
-		return net.ErrClosed
-	}
-	fd.handle.disown()
-	if fd.refs.Add(closingBit) == closingBit {
-		close(drained)
-	}
-	for _, s := range []*side{&fd.rd, &fd.wr} {
-		s.doom(fateClosed)
-		fd.cancelCurrent(s)
+	drained, err := fd.Refuse()
+	if err != nil {
+		return err
 	}
 	<-drained
 	fd.rd.stopTimer() // only now can nobody start it any more
@@ -473,6 +465,24 @@ func (fd *FD) Retire() error {
 		m.calm()
 	}
 	return nil
+}
+
+// Refuse begins a Close: no operation starts any more, and those that can be
+// cancelled are. The channel is closed when the last has ended.
+func (fd *FD) Refuse() (drained <-chan struct{}, err error) {
+	ch := make(chan struct{})
+	if !fd.handle.drained.CompareAndSwap(nil, &ch) {
+		return nil, net.ErrClosed
+	}
+	fd.handle.disown()
+	if fd.refs.Add(closingBit) == closingBit {
+		close(ch)
+	}
+	for _, s := range []*side{&fd.rd, &fd.wr} {
+		s.doom(fateClosed)
+		fd.cancelCurrent(s)
+	}
+	return ch, nil
 }
 
 // doom adds a reason for operations not to go on.

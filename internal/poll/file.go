@@ -184,6 +184,9 @@ func (f *File) write(b []byte, off int64) (int, error) {
 	if n, done, err := f.inline(&f.writes, sys.PwriteNow, sys.Pwrite, b, off); done {
 		return n, err
 	}
+	if n, done, err := f.writeSolo(b, off, 0); done {
+		return n, err
+	}
 	return f.positioned(off, func(off int64) (int, error) {
 		c, err := f.once(func(r *request) {
 			r.Buf, r.Waits = b, false
@@ -225,6 +228,9 @@ func (f *File) Sync() error {
 		return err
 	}
 	defer f.decref()
+	if done, err := f.solo(sys.Fsync); done {
+		return err
+	}
 	_, err := f.once(func(r *request) {
 		r.Waits = false
 		r.SQE.PrepFsync(f.sysfd, uring.FsyncFlags(0))

@@ -102,6 +102,22 @@ func Pwrite(fd int, b []byte, off int64) (int, error) {
 	return syscall.Pwrite(fd, b, off)
 }
 
+// PwriteWith is Pwrite with RWF_ flags.
+func PwriteWith(fd int, b []byte, off int64, flags int) (int, error) {
+	if flags == 0 {
+		n, err := Pwrite(fd, b, off)
+		return max(n, 0), err
+	}
+	iov := unix.Iovec{Base: unsafe.SliceData(b)}
+	iov.SetLen(len(b))
+	lo, hi := splitOffset(off)
+	n, _, errno := syscall.Syscall6(unix.SYS_PWRITEV2, uintptr(fd), uintptr(unsafe.Pointer(&iov)), 1, lo, hi, uintptr(flags))
+	if errno != 0 {
+		return 0, errno
+	}
+	return int(n), nil
+}
+
 // splitOffset passes a file offset as the two longs that preadv2 takes.
 func splitOffset(off int64) (lo, hi uintptr) {
 	if unsafe.Sizeof(uintptr(0)) == 8 {

@@ -43,6 +43,7 @@ func PreadNow(int, []byte, int64) (int, syscall.Errno)               { return -1
 func PwriteNow(int, []byte, int64) (int, syscall.Errno)              { return -1, syscall.EAGAIN }
 func Pread(int, []byte, int64) (int, error)                          { return -1, errors.ErrUnsupported }
 func Pwrite(int, []byte, int64) (int, error)                         { return -1, errors.ErrUnsupported }
+func PwriteWith(int, []byte, int64, int) (int, error)                { return 0, errors.ErrUnsupported }
 func Waits(int) (reads, writes bool)                                 { return false, false }
 func StreamSocket(int) (int, error)                                  { return -1, errors.ErrUnsupported }
 func MultipathSocket(int) (int, error)                               { return -1, errors.ErrUnsupported }
