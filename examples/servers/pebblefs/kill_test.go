@@ -46,14 +46,14 @@ func TestKilled(t *testing.T) {
 		}
 		t.Run(mode, func(t *testing.T) {
 			dir := t.TempDir()
-			var last [killWorkers]int // what was acknowledged, by worker
+			var last [killWorkers]int // how far what is there goes, by worker
 			for round := range rounds {
 				before := last
 				runAndKill(t, dir, mode, time.Duration(rand.Int64N(int64(150*time.Millisecond))), &last)
 				require.NotEqual(t, before, last, "nothing was acknowledged in round %d", round)
 				checkKilled(t, dir, &last)
 			}
-			t.Logf("%d rounds, acknowledged: %v", rounds, last)
+			t.Logf("%d rounds, commits that are there: %v", rounds, last)
 		})
 	}
 }
