@@ -24,6 +24,13 @@ var inBehaviour = []difference{
 			"recognise it: change that import, too, or assert an interface that has the methods in need.",
 	},
 	{
+		"Buffers",
+		"It is a type of its own, as the sockets are.",
+		"One system call for all of it needs a hook that the standard library's type has for its own connections only. Both " +
+			"are [][]byte, so a conversion makes one of the other; written to a connection by WriteTo or io.Copy, both are " +
+			"one system call.",
+	},
+	{
 		"Dialer, where the standard library wants its own",
 		"tls.DialWithDialer and the field NetDialer of tls.Dialer do not take ours.",
 		"Other packages of the standard library name the type of that library. Dial with ours and call tls.Client on the " +
