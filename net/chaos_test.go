@@ -122,7 +122,8 @@ func echoed(c stdnet.Conn, seed uint64, size int) (whole bool, err error) {
 // ordinary returns nil for an error that a connection may have on a hostile
 // network.
 func ordinary(err error) error {
-	for _, may := range []error{syscall.ECONNRESET, syscall.EPIPE, os.ErrDeadlineExceeded, net.ErrClosed, io.EOF, io.ErrUnexpectedEOF} {
+	// ENOTCONN is what shutdown(2) says of a connection that has been reset.
+	for _, may := range []error{syscall.ECONNRESET, syscall.EPIPE, syscall.ENOTCONN, os.ErrDeadlineExceeded, net.ErrClosed, io.EOF, io.ErrUnexpectedEOF} {
 		if errors.Is(err, may) {
 			return nil
 		}
