@@ -61,24 +61,12 @@ func (f *File) WriteTo(w io.Writer) (int64, error) {
 
 // readFromStd makes package os see its own files in r.
 func readFromStd(std *os.File, r io.Reader) (int64, error) {
-	limited, isLimited := r.(*io.LimitedReader)
-	if isLimited {
-		r = limited.R
-	}
-	from, ok := r.(*File)
-	if !ok || from == nil || from.ring != nil || from.stream != nil {
-		if isLimited {
-			r = limited
+	return poll.ReadBehind(r, func(r io.Reader) io.Reader {
+		if from, ok := r.(*File); ok && from != nil && from.ring == nil && from.stream == nil {
+			return from.std
 		}
-		return std.ReadFrom(r)
-	}
-	if !isLimited {
-		return std.ReadFrom(from.std)
-	}
-	inner := &io.LimitedReader{R: from.std, N: limited.N}
-	n, err := std.ReadFrom(inner)
-	limited.N = inner.N
-	return n, err
+		return nil
+	}, std.ReadFrom)
 }
 
 // readFrom has the kernel move the data, and reports whether it can.

@@ -97,24 +97,12 @@ func streamOf(v any) *conn {
 
 // readFromStd makes the standard library see its own connections in r.
 func readFromStd(c *net.TCPConn, r io.Reader) (int64, error) {
-	limited, isLimited := r.(*io.LimitedReader)
-	if isLimited {
-		r = limited.R
-	}
-	from := streamOf(r)
-	switch {
-	case from == nil || from.std == nil:
-		if isLimited {
-			r = limited
+	return poll.ReadBehind(r, func(r io.Reader) io.Reader {
+		if from := streamOf(r); from != nil && from.std != nil {
+			return from.std
 		}
-		return c.ReadFrom(r)
-	case !isLimited:
-		return c.ReadFrom(from.std)
-	}
-	inner := &io.LimitedReader{R: from.std, N: limited.N}
-	n, err := c.ReadFrom(inner)
-	limited.N = inner.N
-	return n, err
+		return nil
+	}, c.ReadFrom)
 }
 
 // readFrom has the kernel move the data, and reports whether it can.

@@ -188,3 +188,24 @@ func cannot(err error) bool {
 	}
 	return false
 }
+
+// ReadBehind calls read with what stands behind r, or behind the reader that r
+// limits, so that the standard library sees objects of its own in it. behind
+// returns that, or nil if there is nothing, and read gets r as it is.
+func ReadBehind(r io.Reader, behind func(io.Reader) io.Reader, read func(io.Reader) (int64, error)) (int64, error) {
+	limited, ok := r.(*io.LimitedReader)
+	if !ok {
+		if std := behind(r); std != nil {
+			r = std
+		}
+		return read(r)
+	}
+	std := behind(limited.R)
+	if std == nil {
+		return read(r)
+	}
+	inner := &io.LimitedReader{R: std, N: limited.N}
+	n, err := read(inner)
+	limited.N = inner.N
+	return n, err
+}
