@@ -128,9 +128,8 @@ func (r *slowDisk) Close() error             { return nil }
 func TestUncancellable(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ring := newSlowDisk()
-		d, err := driver.OpenWith(driver.Config{SQEntries: 8}, ring)
+		rt, err := proactor.NewWith(proactor.Config{SQEntries: 8}, func(driver.Config) (driver.Ring, error) { return ring, nil })
 		require.NoError(t, err)
-		rt := proactor.NewOn(d)
 		read := proactor.ReadAt{Buf: make([]byte, 8)}
 		start := time.Now()
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
